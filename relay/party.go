@@ -142,10 +142,11 @@ type Key struct {
 
 // Token lets a caller use the admin API.
 type Token struct {
-	ID       string
-	Name     string
-	Hash     []byte // SHA-256 of the secret part, which is random
-	Created  time.Time
-	Expires  time.Time // zero: never
-	Revision uint64
+	ID           string
+	Name         string
+	Organisation string // the one organisation that it reaches; empty means everything
+	Hash         []byte // SHA-256 of the secret part, which is random
+	Created      time.Time
+	Expires      time.Time // zero: never
+	Revision     uint64
 }

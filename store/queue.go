@@ -79,16 +79,17 @@ type Record struct {
 
 // Filter selects messages. A zero field selects all.
 type Filter struct {
-	Outcome   *relay.Outcome // some recipient stands so
-	Held      bool           // held as a whole
-	Waiting   bool           // not retired
-	Submitter string         // id
-	From      string         // header From, exactly, by relay.Address.Key
-	Recipient string         // some recipient, by relay.Address.Key
-	HeaderID  string         // the Message-ID field with its angle brackets
-	Account   string         // the account of the route
-	After     relay.ID       // cursor: only messages older than this one
-	Limit     int            // 1 to MaxPage; 0 means DefaultPage
+	Outcome      *relay.Outcome // some recipient stands so
+	Held         bool           // held as a whole
+	Waiting      bool           // not retired
+	Organisation string         // id: relay.Message.Organisation
+	Submitter    string         // id
+	From         string         // header From, exactly, by relay.Address.Key
+	Recipient    string         // some recipient, by relay.Address.Key
+	HeaderID     string         // the Message-ID field with its angle brackets
+	Account      string         // the account of the route
+	After        relay.ID       // cursor: only messages older than this one
+	Limit        int            // 1 to MaxPage; 0 means DefaultPage
 }
 
 // The sizes of a page.
