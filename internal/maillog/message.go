@@ -1,0 +1,103 @@
+package maillog
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/relayd/relayd/relay"
+)
+
+// Attempt: one attempt ended. It writes one line for each recipient, as those who
+// search for an address expect, and one more if the account or the destination is
+// in trouble.
+func (l *Log) Attempt(m *relay.Message, r relay.Route, a *relay.Attempt) {
+	for i := range a.Results {
+		l.result(m, r, a, &a.Results[i])
+	}
+	if a.Trouble != nil {
+		l.write(slog.LevelWarn, "trouble", id(m.ID),
+			slog.String(FieldRoute, r.Kind.String()), slog.String(FieldAccount, r.Account),
+			slog.String(FieldRule, a.Trouble.Rule), text(FieldReply, a.Trouble.Reply.String()),
+			millis(FieldPause, a.Trouble.Pause))
+	}
+}
+
+func (l *Log) result(m *relay.Message, r relay.Route, a *relay.Attempt, res *relay.Result) {
+	fields := []slog.Attr{id(m.ID)}
+	if res.Recipient >= 0 && res.Recipient < len(m.Envelope.Recipients) {
+		fields = append(fields, mailbox(FieldRecipient, m.Envelope.Recipients[res.Recipient].Address))
+	}
+	fields = append(fields,
+		slog.String(FieldOutcome, res.Outcome.String()),
+		slog.String(FieldRoute, r.Kind.String()), slog.String(FieldAccount, r.Account),
+		text(FieldPeer, a.Peer.String()), slog.String(FieldTLS, a.Peer.TLS),
+		text(FieldReply, res.Reply.String()), slog.String(FieldRule, res.Rule),
+		took(a.Ended.Sub(a.Started)))
+	level := slog.LevelInfo
+	if res.Outcome != relay.Delivered {
+		level = slog.LevelWarn
+	}
+	l.write(level, "attempt", fields...)
+}
+
+// Held: a message waits as a whole.
+func (l *Log) Held(m relay.ID, h *relay.Hold) {
+	l.write(slog.LevelWarn, "held", id(m), slog.String(FieldRule, h.Rule), text(FieldReason, h.Reason),
+		slog.String(FieldAccount, h.Account), text(FieldBy, h.By))
+}
+
+// Released: a held message goes on. by is empty if relayd itself released it.
+func (l *Log) Released(m relay.ID, by string) {
+	l.write(slog.LevelInfo, "released", id(m), text(FieldBy, by))
+}
+
+// Retried: somebody asked for an attempt at once.
+func (l *Log) Retried(m relay.ID, by string) {
+	l.write(slog.LevelInfo, "retry asked", id(m), text(FieldBy, by))
+}
+
+// Cancelled: somebody ended a message.
+func (l *Log) Cancelled(m relay.ID, by string) {
+	l.write(slog.LevelWarn, "cancelled", id(m), text(FieldBy, by))
+}
+
+// Copied: an attempt to file the Sent copy ended.
+func (l *Log) Copied(m relay.ID, account string, f *relay.Filed) {
+	level := slog.LevelInfo
+	if f.Status == relay.CopyImpossible || f.Status == relay.CopyPending {
+		level = slog.LevelWarn
+	}
+	l.write(level, "sent copy", id(m), slog.String(FieldAccount, account),
+		slog.String(FieldCopy, f.Status.String()), text(FieldFolder, f.Folder),
+		text(FieldReason, f.Reason), slog.String(FieldRule, f.Rule))
+}
+
+// Reported: a DSN or notice about m was made; it is a message of its own. kind is
+// "failure", "delay" or "success".
+func (l *Log) Reported(m, report relay.ID, kind string, recipients int) {
+	l.write(slog.LevelInfo, "reported", id(m), slog.String(FieldReport, report.String()),
+		slog.String("kind", kind), slog.Int(FieldCount, recipients))
+}
+
+// Done: nothing is left to do for a message. age is the time since it was accepted.
+func (l *Log) Done(m relay.ID, s *relay.State, age time.Duration) {
+	var delivered, failed, cancelled int
+	for i := range s.Recipients {
+		switch s.Recipients[i].Outcome {
+		case relay.Delivered:
+			delivered++
+		case relay.Failed:
+			failed++
+		case relay.Cancelled:
+			cancelled++
+		}
+	}
+	l.write(slog.LevelInfo, "done", id(m), slog.Int("delivered", delivered), slog.Int("failed", failed),
+		slog.Int("cancelled", cancelled), slog.String(FieldCopy, s.Copy.Status.String()), took(age))
+}
+
+// LaneRests: all mail of one account or destination waits for pause.
+func (l *Log) LaneRests(lane, rule string, pause time.Duration) {
+	l.write(slog.LevelWarn, "lane rests", text(FieldLane, lane), slog.String(FieldRule, rule),
+		millis(FieldPause, pause))
+}
