@@ -1,0 +1,101 @@
+package queue
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/relayd/relayd/relay"
+)
+
+// hold records that the message waits as a whole. The caller holds the job.
+func (c *Conductor) hold(j *job, h relay.Hold) {
+	s := j.s.Clone()
+	s.Revision++
+	s.Hold = &h
+	if !s.RouteFixed {
+		s.Route = relay.Route{Kind: relay.RouteHold, Account: h.Account, Rule: h.Rule, Reason: h.Reason}
+	}
+	e := relay.Event{At: h.Since, Kind: relay.EventHeld, By: h.By, Route: s.Route, Detail: h.Reason}
+	if c.record(j, s, e) != nil {
+		return
+	}
+	c.held.add(j.m, &h)
+	c.o.Observer.Held(j.m, &h)
+}
+
+// release ends a hold. The time that it lasted is not part of the message's age.
+// The caller holds the job.
+func (c *Conductor) release(ctx context.Context, j *job, by string) error {
+	now := time.Now()
+	s := j.s.Clone()
+	s.Revision++
+	s.HeldFor += max(now.Sub(s.Hold.Since), 0)
+	c.held.remove(j.m, s.Hold)
+	s.Hold = nil
+	for i := range s.Recipients {
+		if !s.Recipients[i].Outcome.Final() {
+			s.Recipients[i].Next = time.Time{}
+		}
+	}
+	if err := c.record(j, s, relay.Event{At: now, Kind: relay.EventReleased, By: by}); err != nil {
+		return err
+	}
+	c.o.Observer.Released(j.m, by)
+	c.plantRecipients(ctx, j.m, j.s, now)
+	return nil
+}
+
+// heldIndex finds held messages by what can release them.
+type heldIndex struct {
+	mu  sync.Mutex
+	ids map[string]map[relay.ID]struct{}
+}
+
+func (x *heldIndex) add(m *relay.Message, h *relay.Hold) {
+	key := heldKey(m, h)
+	if key == "" {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.ids == nil {
+		x.ids = make(map[string]map[relay.ID]struct{})
+	}
+	if x.ids[key] == nil {
+		x.ids[key] = make(map[relay.ID]struct{})
+	}
+	x.ids[key][m.ID] = struct{}{}
+}
+
+func (x *heldIndex) remove(m *relay.Message, h *relay.Hold) {
+	key := heldKey(m, h)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(x.ids[key], m.ID)
+	if len(x.ids[key]) == 0 {
+		delete(x.ids, key)
+	}
+}
+
+func (x *heldIndex) keys() []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	keys := make([]string, 0, len(x.ids))
+	for key := range x.ids {
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// of gives the messages under a key, oldest first.
+func (x *heldIndex) of(key string) []relay.ID {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	ids := make([]relay.ID, 0, len(x.ids[key]))
+	for id := range x.ids[key] {
+		ids = append(ids, id)
+	}
+	sortIDs(ids)
+	return ids
+}

@@ -1,0 +1,135 @@
+package queue
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/relayd/relayd/relay"
+)
+
+// laneKind says what the tasks of a lane have in common.
+type laneKind uint8
+
+const (
+	laneAccount laneKind = iota // attempts through one account
+	laneDomain                  // direct attempts to one destination domain
+	laneInbox                   // reports filed in one mailbox
+	laneCopy                    // Sent copies of one mailbox
+	laneReport                  // making reports: the one lane that touches no network
+)
+
+var laneNames = [...]string{"account", "domain", "inbox", "copy", "report"}
+
+// laneKey names a lane: the account's id or the destination domain.
+type laneKey struct {
+	kind laneKind
+	name string
+}
+
+// String is the lane as it stands in the API: "account:01h…", "domain:example.org".
+func (k laneKey) String() string { return laneNames[k.kind] + ":" + k.name }
+
+// task is one message in one lane. It says only that something may be due: the
+// truth is in the message's state when the task's turn comes, and a task that
+// finds nothing to do ends without a trace.
+type task struct {
+	id        relay.ID
+	lane      *lane
+	submitter string
+	doubt     bool // runs while its lane is not proven
+}
+
+// before puts the oldest message first.
+func (t task) before(other task) bool { return bytes.Compare(t.id[:], other.id[:]) < 0 }
+
+// lane gathers the tasks that share one peer. All fields belong to the scheduler's
+// lock.
+type lane struct {
+	key       laneKey
+	limit     int // attempts at one time, once the lane is proven
+	active    int
+	proven    bool          // the last attempt reached its peer; until then one attempt at a time
+	queued    bool          // stands in the scheduler's ring of runnable lanes
+	restUntil time.Time     // trouble of the whole lane
+	rest      time.Duration // the last rest, doubled at each repetition
+	turns     []*turn       // submitters with ready tasks, in the order of their turns
+	bySender  map[string]*turn
+	ready     int
+}
+
+// turn is one submitter's ready tasks, oldest message first.
+type turn struct {
+	submitter string
+	tasks     minHeap[task]
+}
+
+func newLane(key laneKey, limit int) *lane {
+	return &lane{key: key, limit: limit, bySender: make(map[string]*turn)}
+}
+
+// push adds a ready task.
+func (l *lane) push(t task) {
+	own := l.bySender[t.submitter]
+	if own == nil {
+		own = &turn{submitter: t.submitter}
+		l.bySender[t.submitter] = own
+		l.turns = append(l.turns, own)
+	}
+	own.tasks.push(t)
+	l.ready++
+}
+
+// pop takes the oldest task of the submitter whose turn it is.
+func (l *lane) pop() task {
+	own := l.turns[0]
+	l.turns = l.turns[1:]
+	t := own.tasks.pop()
+	l.ready--
+	if len(own.tasks) > 0 {
+		l.turns = append(l.turns, own)
+	} else {
+		delete(l.bySender, own.submitter)
+	}
+	return t
+}
+
+// runnable reports whether an attempt may start now.
+func (l *lane) runnable(now time.Time) bool {
+	return l.ready > 0 && l.active < l.room() && !now.Before(l.restUntil)
+}
+
+// room is how many attempts the lane may have at one time. A lane whose peer has
+// not answered lately gets one, so that a hundred dead peers take a hundred places
+// and not all of them.
+func (l *lane) room() int {
+	if l.proven {
+		return l.limit
+	}
+	return 1
+}
+
+// idle reports whether the lane holds nothing and can be forgotten.
+func (l *lane) idle(now time.Time) bool {
+	return l.ready == 0 && l.active == 0 && !now.Before(l.restUntil)
+}
+
+// The rest of a troubled lane: at least minRest, doubled at each repetition.
+const (
+	minRest = time.Minute
+	maxRest = 24 * time.Hour
+)
+
+// slow lets the lane rest for at least pause.
+func (l *lane) slow(now time.Time, pause time.Duration) {
+	l.rest = min(max(2*l.rest, pause, minRest), maxRest)
+	l.restUntil = now.Add(l.rest)
+}
+
+// learn notes whether an attempt reached its peer. Success ends the doubling of
+// rests.
+func (l *lane) learn(reached bool) {
+	l.proven = reached
+	if reached {
+		l.rest = 0
+	}
+}

@@ -1,0 +1,236 @@
+package queue
+
+import (
+	"sync"
+	"time"
+)
+
+// scheduler decides which task is next. It knows lanes and times, no messages.
+//
+// A task waits in the clock until its time, then in its lane until the lane may
+// run and its submitter's turn comes. Lanes that may run stand in a ring, so that
+// each gets its turn however much waits in the others.
+type scheduler struct {
+	mu     sync.Mutex
+	lanes  map[laneKey]*lane
+	clock  minHeap[timed]   // tasks whose time has not come
+	rests  minHeap[resting] // lanes that rest
+	ring   []*lane          // lanes that may run, each at most once
+	active int
+	limit  int // attempts at one time, in all
+	doubts int // how many of them run in lanes that are not proven
+	limits map[laneKind]int
+	wake   chan struct{} // has a value when the earliest time or the ring changed
+	closed bool
+}
+
+// doubtShare is how much of all attempts, in percent, may run in lanes that are
+// not proven: however many peers are dead, the living ones find places.
+const doubtShare = 75
+
+func newScheduler(o *Options) *scheduler {
+	return &scheduler{
+		lanes: make(map[laneKey]*lane),
+		limit: o.Attempts,
+		limits: map[laneKind]int{
+			laneAccount: o.PerAccount, laneDomain: o.PerDestination,
+			laneInbox: o.PerMailbox, laneCopy: o.PerMailbox, laneReport: o.PerDestination,
+		},
+		wake: make(chan struct{}, 1),
+	}
+}
+
+// add plans a task of message id; the zero at means now.
+func (s *scheduler) add(t task, key laneKey, at time.Time, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.lane = s.lane(key)
+	if at.After(now) {
+		s.clock.push(timed{at: at.UnixNano(), task: t})
+		if s.clock[0].id != t.id {
+			return // not the earliest: nothing to wake
+		}
+	} else {
+		t.lane.push(t)
+		s.enter(t.lane, now)
+	}
+	s.signal()
+}
+
+// next takes a task that may run now and counts it as active; ok is false if
+// there is none, and wait then tells when there may be (0 means: only after a
+// change).
+func (s *scheduler) next(now time.Time) (t task, ok bool, wait time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turnClock(now)
+	if s.closed || s.active >= s.limit {
+		return task{}, false, 0
+	}
+	var passed []*lane // unproven lanes that find no place now; they keep their turns
+	defer func() { s.requeue(passed) }()
+	for len(s.ring) > 0 {
+		l := s.ring[0]
+		s.ring = s.ring[1:]
+		l.queued = false
+		if !l.runnable(now) {
+			continue
+		}
+		if !l.proven && s.doubts >= s.limit*doubtShare/100 {
+			passed = append(passed, l)
+			continue
+		}
+		t = l.pop()
+		t.doubt = !l.proven
+		if t.doubt {
+			s.doubts++
+		}
+		l.active++
+		s.active++
+		s.enter(l, now)
+		return t, true, 0
+	}
+	return task{}, false, s.untilNext(now)
+}
+
+// done gives back the place of a task in its lane.
+func (s *scheduler) done(t task, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.lane.active--
+	s.active--
+	if t.doubt {
+		s.doubts--
+	}
+	s.enter(t.lane, now)
+	if t.lane.idle(now) {
+		s.forget(t.lane)
+	}
+	s.signal()
+}
+
+// slow lets a lane rest because of trouble that concerns all of it.
+func (s *scheduler) slow(l *lane, pause time.Duration, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.slow(now, pause)
+	s.rests.push(resting{until: l.restUntil.UnixNano(), lane: l})
+	s.signal()
+}
+
+// endRest lets a resting lane try again now.
+func (s *scheduler) endRest(key laneKey, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l := s.lanes[key]; l != nil && now.Before(l.restUntil) {
+		l.restUntil = time.Time{}
+		s.enter(l, now)
+		s.signal()
+	}
+}
+
+// learn notes whether an attempt in the lane reached its peer.
+func (s *scheduler) learn(l *lane, reached bool, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.learn(reached)
+	s.enter(l, now)
+}
+
+// close makes next give nothing more.
+func (s *scheduler) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+}
+
+// lane finds or makes a lane. The clock refers to lanes by pointer, so a lane is
+// forgotten only when nothing waits in it; a task that comes back from the clock
+// to a forgotten lane brings it back.
+func (s *scheduler) lane(key laneKey) *lane {
+	l := s.lanes[key]
+	if l == nil {
+		l = newLane(key, s.limits[key.kind])
+		s.lanes[key] = l
+	}
+	return l
+}
+
+func (s *scheduler) forget(l *lane) {
+	if s.lanes[l.key] == l {
+		delete(s.lanes, l.key)
+	}
+}
+
+// enter puts a lane into the ring if it may run.
+func (s *scheduler) enter(l *lane, now time.Time) {
+	if !l.queued && l.runnable(now) {
+		l.queued = true
+		s.ring = append(s.ring, l)
+	}
+}
+
+// requeue puts lanes back into the ring.
+func (s *scheduler) requeue(lanes []*lane) {
+	for _, l := range lanes {
+		l.queued = true
+		s.ring = append(s.ring, l)
+	}
+}
+
+// turnClock moves what has become due into the lanes.
+func (s *scheduler) turnClock(now time.Time) {
+	n := now.UnixNano()
+	for len(s.rests) > 0 && s.rests[0].until <= n {
+		rested := s.rests.pop().lane
+		s.enter(rested, now)
+		if rested.idle(now) {
+			s.forget(rested)
+		}
+	}
+	for len(s.clock) > 0 && s.clock[0].at <= n {
+		due := s.clock.pop()
+		due.lane = s.lane(due.lane.key)
+		due.lane.push(due.task)
+		s.enter(due.lane, now)
+	}
+}
+
+// untilNext is the time to the next moment at which something becomes due; 0 if
+// nothing will by itself.
+func (s *scheduler) untilNext(now time.Time) time.Duration {
+	var at int64
+	if len(s.clock) > 0 {
+		at = s.clock[0].at
+	}
+	if len(s.rests) > 0 && (at == 0 || s.rests[0].until < at) {
+		at = s.rests[0].until
+	}
+	if at == 0 {
+		return 0
+	}
+	return max(time.Duration(at-now.UnixNano()), 1)
+}
+
+func (s *scheduler) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// timed is a task that waits for its time, in nanoseconds since 1970.
+type timed struct {
+	task
+	at int64
+}
+
+func (t timed) before(other timed) bool { return t.at < other.at }
+
+// resting is a lane in trouble.
+type resting struct {
+	until int64
+	lane  *lane
+}
+
+func (r resting) before(other resting) bool { return r.until < other.until }
