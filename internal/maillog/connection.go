@@ -53,7 +53,7 @@ func (l *Log) Refused(c relay.Client, submitter string, from relay.Address, err 
 // Accepted: a message is durable and the client was told so. wait is the time from
 // the last octet of the content to the answer.
 func (l *Log) Accepted(c relay.Client, m *relay.Message, wait time.Duration) {
-	l.write(slog.LevelInfo, "accepted", append([]slog.Attr{id(m.ID)}, append(client(c),
+	l.write(slog.LevelInfo, "accepted", append([]slog.Attr{id(m)}, append(client(c),
 		slog.String(FieldSubmitter, m.Submitter),
 		mailbox(FieldFrom, m.From),
 		mailbox(FieldSender, m.Envelope.ReturnPath),
@@ -66,7 +66,7 @@ func (l *Log) Accepted(c relay.Client, m *relay.Message, wait time.Duration) {
 // Repeated: a client submitted again what relayd had kept but the client had not
 // heard of; it was given the first id (promise G4).
 func (l *Log) Repeated(c relay.Client, first relay.ID) {
-	l.write(slog.LevelInfo, "repeated submission", append([]slog.Attr{id(first)}, client(c)...)...)
+	l.write(slog.LevelInfo, "repeated submission", append([]slog.Attr{slog.String(FieldMessage, first.String())}, client(c)...)...)
 }
 
 func client(c relay.Client) []slog.Attr {

@@ -60,6 +60,7 @@ const (
 // Log writes mail events. Its methods may be called concurrently.
 type Log struct {
 	out *slog.Logger
+	now func() time.Time
 }
 
 // New makes a Log on out; nil discards everything.
@@ -67,7 +68,7 @@ func New(out *slog.Logger) *Log {
 	if out == nil {
 		out = slog.New(slog.DiscardHandler)
 	}
-	return &Log{out: out}
+	return &Log{out: out, now: time.Now}
 }
 
 func (l *Log) write(level slog.Level, event string, fields ...slog.Attr) {
@@ -78,7 +79,7 @@ func (l *Log) write(level slog.Level, event string, fields ...slog.Attr) {
 
 func text(key, value string) slog.Attr { return slog.String(key, relay.Printable(value)) }
 
-func id(m relay.ID) slog.Attr { return slog.String(FieldMessage, m.String()) }
+func id(m *relay.Message) slog.Attr { return slog.String(FieldMessage, m.ID.String()) }
 
 func took(d time.Duration) slog.Attr { return millis(FieldTook, d) }
 

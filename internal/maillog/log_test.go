@@ -42,14 +42,14 @@ var events = map[string]struct {
 	"Refused":            {func(l *Log) { l.Refused(who, "crm", jane, relay.Refuse(550, relay.Enhanced{5, 7, 1}, "no")) }, `INFO refused listener=submission client=192.0.2.7:4711 hello=crm.acme.example tls=TLS 1.3 submitter=crm return_path=jane@acme.example reply=550 5.7.1 no`},
 	"Accepted":           {func(l *Log) { l.Accepted(who, message, 1500*time.Microsecond) }, `INFO accepted message=04106000000000000000000000 listener=submission client=192.0.2.7:4711 hello=crm.acme.example tls=TLS 1.3 submitter=crm from=jane@acme.example return_path=jane@acme.example message_id=<1@acme.example> size=4096 recipients=1 took_ms=1.5`},
 	"Repeated":           {func(l *Log) { l.Repeated(who, someID) }, `INFO repeated submission message=04106000000000000000000000 listener=submission client=192.0.2.7:4711 hello=crm.acme.example tls=TLS 1.3`},
-	"Attempt":            {attempt, `WARN attempt message=04106000000000000000000000 to=bob@far.example outcome=deferred route=account account=acc1 peer=smtp.acme.example tls=TLS 1.2 reply=451 4.7.1 later rule=rcpt.greylisted took_ms=2000 | WARN trouble message=04106000000000000000000000 route=account account=acc1 rule=slow reply=421 busy pause_ms=60000`},
-	"Held":               {func(l *Log) { l.Held(someID, &relay.Hold{Reason: "parked", Rule: "account.parked", Account: "acc1"}) }, `WARN held message=04106000000000000000000000 rule=account.parked reason=parked account=acc1 by=`},
-	"Released":           {func(l *Log) { l.Released(someID, "ops") }, `INFO released message=04106000000000000000000000 by=ops`},
-	"Retried":            {func(l *Log) { l.Retried(someID, "ops") }, `INFO retry asked message=04106000000000000000000000 by=ops`},
-	"Cancelled":          {func(l *Log) { l.Cancelled(someID, "ops") }, `WARN cancelled message=04106000000000000000000000 by=ops`},
-	"Copied":             {func(l *Log) { l.Copied(someID, "acc1", &relay.Filed{Status: relay.CopyFiled, Folder: "Sent"}) }, `INFO sent copy message=04106000000000000000000000 account=acc1 sent_copy=filed folder=Sent reason= rule=`},
-	"Reported":           {func(l *Log) { l.Reported(someID, reportID, "failure", 2) }, `INFO reported message=04106000000000000000000000 report=` + reportID.String() + ` kind=failure recipients=2`},
-	"Done":               {func(l *Log) { l.Done(someID, doneState(), time.Second) }, `INFO done message=04106000000000000000000000 delivered=1 failed=1 cancelled=1 sent_copy=filed took_ms=1000`},
+	"Attempted":          {attempt, `WARN attempt message=04106000000000000000000000 to=bob@far.example outcome=deferred route=account account=acc1 peer=smtp.acme.example tls=TLS 1.2 reply=451 4.7.1 later rule=rcpt.greylisted took_ms=2000 | WARN trouble message=04106000000000000000000000 route=account account=acc1 rule=slow reply=421 busy pause_ms=60000`},
+	"Held":               {func(l *Log) { l.Held(message, &relay.Hold{Reason: "parked", Rule: "account.parked", Account: "acc1"}) }, `WARN held message=04106000000000000000000000 rule=account.parked reason=parked account=acc1 by=`},
+	"Released":           {func(l *Log) { l.Released(message, "ops") }, `INFO released message=04106000000000000000000000 by=ops`},
+	"Retried":            {func(l *Log) { l.Retried(message, "ops") }, `INFO retry asked message=04106000000000000000000000 by=ops`},
+	"Cancelled":          {func(l *Log) { l.Cancelled(message, "ops") }, `WARN cancelled message=04106000000000000000000000 by=ops`},
+	"Copied":             {func(l *Log) { l.Copied(message, &relay.Copy{Status: relay.CopyFiled, Account: "acc1", Folder: "Sent"}) }, `INFO sent copy message=04106000000000000000000000 account=acc1 sent_copy=filed folder=Sent reason=`},
+	"Reported":           {func(l *Log) { l.Reported(message, relay.ReportFailure, reportID) }, `INFO reported message=04106000000000000000000000 report=` + reportID.String() + ` kind=failure`},
+	"Done":               {func(l *Log) { l.Done(message, doneState()) }, `INFO done message=04106000000000000000000000 delivered=1 failed=1 cancelled=1 sent_copy=filed took_ms=1000`},
 	"LaneRests":          {func(l *Log) { l.LaneRests("account:acc1", "slow", time.Minute) }, `WARN lane rests lane=account:acc1 rule=slow pause_ms=60000`},
 	"AccountVerified":    {func(l *Log) { l.AccountVerified(acct, "ops") }, `INFO account verified account=acc1 address=jane@acme.example by=ops folder=Sent files_sent=false`},
 	"AccountNotVerified": {func(l *Log) { l.AccountNotVerified(acct, "ops", "password", "wrong") }, `WARN account not verified account=acc1 address=jane@acme.example by=ops field=password reason=wrong`},
@@ -67,13 +67,13 @@ var events = map[string]struct {
 	"DialRefused":        {func(l *Log) { l.DialRefused("localhost:25", "not public") }, `WARN dial refused peer=localhost:25 reason=not public`},
 	"Administered":       {func(l *Log) { l.Administered("ops", "unix", "create", "user", "u1") }, `INFO administered by=ops client=unix action=create kind=user record=u1`},
 	"AdminRefused":       {func(l *Log) { l.AdminRefused(addr, "/api/v1/users", "no token") }, `WARN admin call refused client=192.0.2.7:4711 path=/api/v1/users reason=no token`},
-	"Fault":              {func(l *Log) { l.Fault("spool", errors.New("disk")) }, `ERROR fault step=spool error=disk`},
+	"Fault":              {func(l *Log) { l.Fault("spool", someID, errors.New("disk")) }, `ERROR fault message=04106000000000000000000000 step=spool error=disk`},
 	"Draining":           {func(l *Log) { l.Draining("SIGTERM") }, `INFO draining reason=SIGTERM`},
 	"Drained":            {func(l *Log) { l.Drained(3, time.Second) }, `INFO drained waiting=3 took_ms=1000`},
 }
 
 func attempt(l *Log) {
-	l.Attempt(message, relay.Route{Kind: relay.RouteAccount, Account: "acc1"}, &relay.Attempt{
+	l.Attempted(message, relay.Route{Kind: relay.RouteAccount, Account: "acc1"}, &relay.Attempt{
 		Started: epoch, Ended: epoch.Add(2 * time.Second),
 		Peer: relay.Peer{Host: "smtp.acme.example", TLS: "TLS 1.2"},
 		Results: []relay.Result{{
@@ -103,7 +103,9 @@ func capture() (*Log, func() string) {
 			return a
 		},
 	})
-	return New(slog.New(h)), func() string {
+	l := New(slog.New(h))
+	l.now = func() time.Time { return message.Accepted.Add(time.Second) }
+	return l, func() string {
 		lines := strings.Split(strings.TrimSpace(b.String()), "\n")
 		for i, line := range lines {
 			line = strings.NewReplacer("level=", "", "msg=", "", `"`, "").Replace(line)
@@ -163,6 +165,15 @@ func TestRefusedTellsTheCauseToTheOperatorOnly(t *testing.T) {
 	want := `WARN refused listener=submission client=192.0.2.7:4711 hello=crm.acme.example tls=TLS 1.3 submitter= return_path=<> reply=451 4.3.0 Local error, please try again later error=disk /dev/sda1 broke`
 	if got := lines(); got != want {
 		t.Errorf("wrote\n %s\nwant\n %s", got, want)
+	}
+}
+
+func TestFaultWithoutMessage(t *testing.T) {
+	t.Parallel()
+	l, lines := capture()
+	l.Fault("listen", relay.ID{}, nil)
+	if got, want := lines(), "ERROR fault step=listen error="; got != want {
+		t.Errorf("wrote %q, want %q", got, want)
 	}
 }
 

@@ -7,15 +7,15 @@ import (
 	"github.com/relayd/relayd/relay"
 )
 
-// Attempt: one attempt ended. It writes one line for each recipient, as those who
+// Attempted: one attempt ended. It writes one line for each recipient, as those who
 // search for an address expect, and one more if the account or the destination is
 // in trouble.
-func (l *Log) Attempt(m *relay.Message, r relay.Route, a *relay.Attempt) {
+func (l *Log) Attempted(m *relay.Message, r relay.Route, a *relay.Attempt) {
 	for i := range a.Results {
 		l.result(m, r, a, &a.Results[i])
 	}
 	if a.Trouble != nil {
-		l.write(slog.LevelWarn, "trouble", id(m.ID),
+		l.write(slog.LevelWarn, "trouble", id(m),
 			slog.String(FieldRoute, r.Kind.String()), slog.String(FieldAccount, r.Account),
 			slog.String(FieldRule, a.Trouble.Rule), text(FieldReply, a.Trouble.Reply.String()),
 			millis(FieldPause, a.Trouble.Pause))
@@ -23,7 +23,7 @@ func (l *Log) Attempt(m *relay.Message, r relay.Route, a *relay.Attempt) {
 }
 
 func (l *Log) result(m *relay.Message, r relay.Route, a *relay.Attempt, res *relay.Result) {
-	fields := []slog.Attr{id(m.ID)}
+	fields := []slog.Attr{id(m)}
 	if res.Recipient >= 0 && res.Recipient < len(m.Envelope.Recipients) {
 		fields = append(fields, mailbox(FieldRecipient, m.Envelope.Recipients[res.Recipient].Address))
 	}
@@ -41,46 +41,45 @@ func (l *Log) result(m *relay.Message, r relay.Route, a *relay.Attempt, res *rel
 }
 
 // Held: a message waits as a whole.
-func (l *Log) Held(m relay.ID, h *relay.Hold) {
+func (l *Log) Held(m *relay.Message, h *relay.Hold) {
 	l.write(slog.LevelWarn, "held", id(m), slog.String(FieldRule, h.Rule), text(FieldReason, h.Reason),
 		slog.String(FieldAccount, h.Account), text(FieldBy, h.By))
 }
 
 // Released: a held message goes on. by is empty if relayd itself released it.
-func (l *Log) Released(m relay.ID, by string) {
+func (l *Log) Released(m *relay.Message, by string) {
 	l.write(slog.LevelInfo, "released", id(m), text(FieldBy, by))
 }
 
 // Retried: somebody asked for an attempt at once.
-func (l *Log) Retried(m relay.ID, by string) {
+func (l *Log) Retried(m *relay.Message, by string) {
 	l.write(slog.LevelInfo, "retry asked", id(m), text(FieldBy, by))
 }
 
 // Cancelled: somebody ended a message.
-func (l *Log) Cancelled(m relay.ID, by string) {
+func (l *Log) Cancelled(m *relay.Message, by string) {
 	l.write(slog.LevelWarn, "cancelled", id(m), text(FieldBy, by))
 }
 
 // Copied: an attempt to file the Sent copy ended.
-func (l *Log) Copied(m relay.ID, account string, f *relay.Filed) {
+func (l *Log) Copied(m *relay.Message, c *relay.Copy) {
 	level := slog.LevelInfo
-	if f.Status == relay.CopyImpossible || f.Status == relay.CopyPending {
+	if c.Status == relay.CopyImpossible || c.Status == relay.CopyPending {
 		level = slog.LevelWarn
 	}
-	l.write(level, "sent copy", id(m), slog.String(FieldAccount, account),
-		slog.String(FieldCopy, f.Status.String()), text(FieldFolder, f.Folder),
-		text(FieldReason, f.Reason), slog.String(FieldRule, f.Rule))
+	l.write(level, "sent copy", id(m), slog.String(FieldAccount, c.Account),
+		slog.String(FieldCopy, c.Status.String()), text(FieldFolder, c.Folder), text(FieldReason, c.Reason))
 }
 
-// Reported: a DSN or notice about m was made; it is a message of its own. kind is
-// "failure", "delay" or "success".
-func (l *Log) Reported(m, report relay.ID, kind string, recipients int) {
+// Reported: a DSN or notice about m was made; it is a message of its own.
+func (l *Log) Reported(m *relay.Message, kind relay.ReportKind, report relay.ID) {
 	l.write(slog.LevelInfo, "reported", id(m), slog.String(FieldReport, report.String()),
-		slog.String("kind", kind), slog.Int(FieldCount, recipients))
+		slog.String("kind", kind.String()))
 }
 
-// Done: nothing is left to do for a message. age is the time since it was accepted.
-func (l *Log) Done(m relay.ID, s *relay.State, age time.Duration) {
+// Done: nothing is left to do for a message. It tells how long that took since the
+// message was accepted.
+func (l *Log) Done(m *relay.Message, s *relay.State) {
 	var delivered, failed, cancelled int
 	for i := range s.Recipients {
 		switch s.Recipients[i].Outcome {
@@ -93,7 +92,8 @@ func (l *Log) Done(m relay.ID, s *relay.State, age time.Duration) {
 		}
 	}
 	l.write(slog.LevelInfo, "done", id(m), slog.Int("delivered", delivered), slog.Int("failed", failed),
-		slog.Int("cancelled", cancelled), slog.String(FieldCopy, s.Copy.Status.String()), took(age))
+		slog.Int("cancelled", cancelled), slog.String(FieldCopy, s.Copy.Status.String()),
+		took(l.now().Sub(m.Accepted)))
 }
 
 // LaneRests: all mail of one account or destination waits for pause.

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"github.com/relayd/relayd/relay"
 )
 
 // Started: the program runs and every listener is open.
@@ -64,9 +66,14 @@ func (l *Log) AdminRefused(from netip.AddrPort, path, reason string) {
 		text("path", path), text(FieldReason, reason))
 }
 
-// Fault: a step met a fault of our own. It is what an operator wakes up for.
-func (l *Log) Fault(step string, err error) {
-	l.write(slog.LevelError, "fault", slog.String("step", step), failure(err))
+// Fault: a step met a fault of our own. It is what an operator wakes up for. The
+// zero id means that no message is concerned.
+func (l *Log) Fault(step string, m relay.ID, err error) {
+	fields := []slog.Attr{slog.String("step", step), failure(err)}
+	if !m.IsZero() {
+		fields = append([]slog.Attr{slog.String(FieldMessage, m.String())}, fields...)
+	}
+	l.write(slog.LevelError, "fault", fields...)
 }
 
 // Draining: the end was asked for; running transactions finish.
