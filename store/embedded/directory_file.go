@@ -1,0 +1,148 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"github.com/relayd/relayd/store"
+)
+
+// directoryFormat is the version of the file. A file with a higher one was written
+// by a newer relayd, whose fields this one would lose.
+const directoryFormat = 1
+
+// directoryLockWait is how long an earlier process may take to let go of the file.
+const directoryLockWait = 2 * time.Second
+
+// The buckets. Each kind has one of its name beside them.
+const (
+	directoryMeta   = "meta"   // format, canary
+	directoryUnique = "unique" // space NUL value -> id
+	directoryRefs   = "refs"   // kind NUL id NUL kind NUL id: the first is referred to by the second
+)
+
+// The keys in the bucket meta.
+const (
+	directoryFormatKey = "format"
+	directoryCanaryKey = "canary"
+)
+
+func openDirectoryFile(o DirectoryOptions) (db *bolt.DB, err error) {
+	if _, err := os.Stat(o.Path); errors.Is(err, fs.ErrNotExist) {
+		if err := makeDirectoryFile(o); err != nil {
+			return nil, fmt.Errorf("make the file: %w", err)
+		}
+	}
+	db, err = openBolt(o.Path, o.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.View(checkDirectoryFormat); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// openBolt turns the panics of bbolt about a damaged file into errors.
+func openBolt(path string, maxSize int64) (db *bolt.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			db, err = nil, fmt.Errorf("the file is damaged; restore it from a backup: %v", p)
+		}
+	}()
+	db, err = bolt.Open(path, 0o600, &bolt.Options{
+		Timeout:        directoryLockWait,
+		FreelistType:   bolt.FreelistMapType, // the array form is slow after many deletions
+		NoFreelistSync: true,                 // the price is a scan at open
+		NoStatistics:   true,
+		MaxSize:        int(maxSize),
+	})
+	if errors.Is(err, berrors.ErrTimeout) {
+		return nil, errors.New("another process has the file open; is relayd running already?")
+	}
+	return db, err
+}
+
+// makeDirectoryFile makes the empty file under another name and renames it: bbolt
+// may leave a damaged file behind if the power fails while it makes one.
+func makeDirectoryFile(o DirectoryOptions) error {
+	fresh := o.Path + ".new"
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	db, err := openBolt(fresh, o.MaxSize)
+	if err != nil {
+		return err
+	}
+	if err := db.Update(fillDirectory); err != nil {
+		return errors.Join(err, db.Close())
+	}
+	if err := db.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(fresh, o.Path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(o.Path))
+}
+
+func fillDirectory(tx *bolt.Tx) error {
+	buckets := []string{
+		directoryMeta, directoryUnique, directoryRefs,
+		string(store.KindOrganisation), string(store.KindUser), string(store.KindAccount),
+		string(store.KindSubmitter), string(store.KindKey), string(store.KindToken),
+	}
+	for _, name := range buckets {
+		if _, err := tx.CreateBucket([]byte(name)); err != nil {
+			return err
+		}
+	}
+	return tx.Bucket([]byte(directoryMeta)).Put([]byte(directoryFormatKey), binary.BigEndian.AppendUint32(nil, directoryFormat))
+}
+
+func checkDirectoryFormat(tx *bolt.Tx) error {
+	meta := tx.Bucket([]byte(directoryMeta))
+	if meta == nil {
+		return errors.New("this is no directory of relayd")
+	}
+	format := meta.Get([]byte(directoryFormatKey))
+	if len(format) != 4 {
+		return errors.New("the format of the file is not recorded; restore it from a backup")
+	}
+	if v := binary.BigEndian.Uint32(format); v != directoryFormat {
+		return fmt.Errorf("the file has format %d, this relayd reads format %d; use the release that wrote it", v, directoryFormat)
+	}
+	return nil
+}
+
+// syncFolder makes a new name durable.
+func syncFolder(path string) error {
+	folder, err := os.Open(path) //nolint:gosec // the operator names the folder
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
+
+// noRoom reports whether a commit failed for lack of room before anything was
+// flushed: bbolt's own limit, or a write. The same errors from a flush come without
+// a PathError of a write, and leave the outcome unknown.
+func noRoom(err error) bool {
+	if errors.Is(err, berrors.ErrMaxSizeReached) {
+		return true
+	}
+	var path *fs.PathError
+	if !errors.As(err, &path) || path.Op != "write" {
+		return false
+	}
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
