@@ -54,7 +54,7 @@ type Submitter struct {
 type Senders struct {
 	Addresses    []string // exact addresses
 	Domains      []string // every address of these domains
-	Organisation bool     // every address of the domains that the organisation owns
+	Organisation bool     // every address that the organisation owns or has proved
 }
 
 // User is a person.
