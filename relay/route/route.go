@@ -1,0 +1,110 @@
+// Package route decides the way of a message: through the sender's own account,
+// directly, or held, with the reason.
+//
+// Order of work:
+//  1. [Router.Route] gathers the facts: the account of the header From address, the
+//     policy of its organisation, for a report the account of its recipient;
+//  2. [Decide], a pure function, applies the rules of rules.go in order, and the
+//     first that decides wins;
+//  3. [Router.Explain] does the same for a message that does not exist, and tells
+//     every rule that it looked at.
+//
+// The decision is taken anew at every attempt until the first final dot left; from
+// then on the conductor keeps it.
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/relayd/relayd/relay"
+	"github.com/relayd/relayd/store"
+)
+
+// Directory is where the facts come from. Every look-up is answered from memory;
+// store.ErrNotFound means that there is no such record.
+type Directory interface {
+	Organisations() store.Table[relay.Organisation]
+	OrganisationOf(ctx context.Context, domain string) (*relay.Organisation, error)
+	UserByAddress(ctx context.Context, a relay.Address) (*relay.User, error)
+	AccountByAddress(ctx context.Context, a relay.Address) (*relay.Account, error)
+	SubmitterByLogin(ctx context.Context, login string) (*relay.Submitter, error)
+}
+
+// Options is what New needs.
+type Options struct {
+	Directory Directory
+}
+
+// Router decides routes. It may be used concurrently.
+type Router struct {
+	directory Directory
+}
+
+// New makes a Router.
+func New(o Options) *Router { return &Router{directory: o.Directory} }
+
+// Route decides the way of m as things stand now. An error means that the directory
+// could not be asked, and the attempt has to be made later.
+func (r *Router) Route(ctx context.Context, m *relay.Message) (relay.Route, error) {
+	facts, err := r.facts(ctx, m)
+	if err != nil {
+		return relay.Route{}, fmt.Errorf("route message %s: %w", m.ID, err)
+	}
+	return Decide(facts), nil
+}
+
+// facts asks only for what the kind of the message needs.
+func (r *Router) facts(ctx context.Context, m *relay.Message) (f Facts, err error) {
+	f = Facts{Kind: m.Kind, NullSender: m.Envelope.ReturnPath.IsZero(), Organisation: m.Organisation}
+	owner := m.From
+	if m.Kind == relay.KindReport {
+		if len(m.Envelope.Recipients) == 0 {
+			return f, nil
+		}
+		owner = m.Envelope.Recipients[0].Address // a report has one: the return path
+	}
+	f.Address = owner
+	if f.Account, err = found(r.directory.AccountByAddress(ctx, owner)); err != nil {
+		return f, fmt.Errorf("find the account of %s: %w", owner, err)
+	}
+	if f.Policy, err = r.policy(ctx, m.From, m.Organisation); err != nil {
+		return f, err
+	}
+	return f, nil
+}
+
+// policy is that of the organisation whose person the sender is: of the user, else
+// of the domain, else of the submitter.
+func (r *Router) policy(ctx context.Context, from relay.Address, submitters string) (relay.Policy, error) {
+	user, err := found(r.directory.UserByAddress(ctx, from))
+	if err != nil {
+		return relay.Policy{}, fmt.Errorf("find the user of %s: %w", from, err)
+	}
+	var org *relay.Organisation
+	if user != nil {
+		org, err = found(r.directory.Organisations().Get(ctx, user.Organisation))
+	}
+	if org == nil && err == nil {
+		org, err = found(r.directory.OrganisationOf(ctx, from.Domain))
+	}
+	if org == nil && err == nil && submitters != "" {
+		org, err = found(r.directory.Organisations().Get(ctx, submitters))
+	}
+	if err != nil {
+		return relay.Policy{}, fmt.Errorf("find the organisation of %s: %w", from, err)
+	}
+	if org == nil {
+		return relay.Policy{}, nil
+	}
+	return org.Policy, nil
+}
+
+// found turns "there is none" from an error into nil.
+func found[T any](rec *T, err error) (*T, error) {
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return rec, err
+}
