@@ -16,6 +16,7 @@ const (
 	AtData     Where = "data"      // up to the last octet before the final dot
 	AtAfterDot Where = "after_dot" // the answer to the final dot
 	AtIMAP     Where = "imap"      // everything of the Sent copy
+	AtToken    Where = "token"     // the OAuth token endpoint
 )
 
 // Answer is what a peer said, or how it failed to, for classification.
