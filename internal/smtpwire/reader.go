@@ -46,7 +46,6 @@ func (r *Reader) Buffered() int { return r.end - r.start }
 // inside, and is nil if its LF had no CR. At the end of the source the error
 // is io.EOF between lines and io.ErrUnexpectedEOF inside one.
 func (r *Reader) ReadLine(limit int) ([]byte, error) {
-	r.reserve(limit + 2)
 	scanned := 0
 	for {
 		window := r.buf[r.start:r.end]
@@ -55,6 +54,9 @@ func (r *Reader) ReadLine(limit int) ([]byte, error) {
 		}
 		if scanned = len(window); scanned >= limit+2 {
 			return nil, ErrLineTooLong
+		}
+		if scanned == len(r.buf) {
+			r.reserve(min(2*scanned, limit+2))
 		}
 		if err := r.fill(); err != nil {
 			if err == io.EOF && r.Buffered() > 0 {
@@ -81,10 +83,19 @@ func (r *Reader) takeLine(raw []byte, limit int) ([]byte, error) {
 	return raw[:end], ErrBareLineEnd
 }
 
-// Read gives what is buffered, and else reads from the source.
+// Read gives what is buffered, and else reads from the source; into p itself, if
+// that is larger than the buffer.
 func (r *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
+	}
+	if r.Buffered() == 0 && r.srcErr == nil && len(p) >= len(r.buf) {
+		n, err := r.src.Read(p)
+		r.srcErr = err
+		if n > 0 {
+			err = nil
+		}
+		return n, err
 	}
 	if r.Buffered() == 0 {
 		if err := r.fill(); err != nil {
