@@ -56,4 +56,8 @@ type Result struct {
 	Rule      string        // the reply rule that decided
 	Hint      string        // one sentence for the person concerned
 	Pause     time.Duration // not before this long; 0 means the ordinary schedule
+
+	// PeerReports is set for a delivery to a peer with DSN: it was given NOTIFY and
+	// reports success itself, so that none is due from us (RFC 3461 §5.2.2).
+	PeerReports bool
 }

@@ -3,6 +3,7 @@ package resolver
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 )
 
@@ -43,6 +44,19 @@ func (e *Error) Unwrap() []error {
 
 // Temporary reports whether the same look-up may succeed later.
 func (e *Error) Temporary() bool { return errors.Is(e.Kind, ErrTemporary) }
+
+// As lets the error stand for a net.DNSError, so that code which dials does not
+// need to know who looked the name up.
+func (e *Error) As(target any) bool {
+	d, ok := target.(**net.DNSError)
+	if ok {
+		*d = &net.DNSError{
+			UnwrapErr: e.Kind, Err: e.Kind.Error(), Name: e.Name,
+			IsNotFound: !e.Temporary(), IsTemporary: e.Temporary(),
+		}
+	}
+	return ok
+}
 
 // Answer is the records of one look-up: at least one, at most MaxRecords.
 type Answer[T any] struct {

@@ -93,6 +93,10 @@ func TestWhatAnAbsenceMeans(t *testing.T) {
 			if !errors.As(err, &e) || e.Temporary() != errors.Is(want, resolver.ErrTemporary) {
 				t.Errorf("%#v does not know whether it is temporary", err)
 			}
+			var d *net.DNSError
+			if !errors.As(err, &d) || d.IsNotFound == d.IsTemporary || d.IsTemporary != e.Temporary() {
+				t.Errorf("as net.DNSError: %#v", d)
+			}
 		})
 	}
 }
