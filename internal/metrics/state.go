@@ -1,0 +1,69 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/relayd/relayd/relay"
+)
+
+// QueueState is how the queue stands.
+type QueueState struct {
+	Messages, Bytes int64
+	Held            int64   // of Messages
+	Oldest          float64 // age in seconds of the oldest message; 0 if there is none
+}
+
+// WatchQueue shows the queue as read tells it whenever somebody asks. It may be
+// called once; read must be quick.
+func (m *Metrics) WatchQueue(read func() QueueState) {
+	m.registry.MustRegister(&queueCollector{
+		read:     read,
+		messages: prometheus.NewDesc("relayd_queue_messages", "Messages that wait.", nil, nil),
+		bytes:    prometheus.NewDesc("relayd_queue_bytes", "Octets of the messages that wait.", nil, nil),
+		held:     prometheus.NewDesc("relayd_queue_held", "Messages that are held, each with a reason.", nil, nil),
+		oldest:   prometheus.NewDesc("relayd_queue_oldest_seconds", "Age of the oldest message that waits.", nil, nil),
+	})
+}
+
+type queueCollector struct {
+	read                          func() QueueState
+	messages, bytes, held, oldest *prometheus.Desc
+}
+
+func (c *queueCollector) Describe(out chan<- *prometheus.Desc) {
+	out <- c.messages
+	out <- c.bytes
+	out <- c.held
+	out <- c.oldest
+}
+
+func (c *queueCollector) Collect(out chan<- prometheus.Metric) {
+	s := c.read()
+	out <- prometheus.MustNewConstMetric(c.messages, prometheus.GaugeValue, float64(s.Messages))
+	out <- prometheus.MustNewConstMetric(c.bytes, prometheus.GaugeValue, float64(s.Bytes))
+	out <- prometheus.MustNewConstMetric(c.held, prometheus.GaugeValue, float64(s.Held))
+	out <- prometheus.MustNewConstMetric(c.oldest, prometheus.GaugeValue, s.Oldest)
+}
+
+// WatchAccounts shows how many accounts are in each state, as read tells it
+// whenever somebody asks. It may be called once; read must be quick.
+func (m *Metrics) WatchAccounts(read func() map[relay.AccountState]int) {
+	m.registry.MustRegister(&accountCollector{
+		read:     read,
+		accounts: prometheus.NewDesc("relayd_accounts", "Accounts by state. A parked one needs a person.", []string{"state"}, nil),
+	})
+}
+
+type accountCollector struct {
+	read     func() map[relay.AccountState]int
+	accounts *prometheus.Desc
+}
+
+func (c *accountCollector) Describe(out chan<- *prometheus.Desc) { out <- c.accounts }
+
+func (c *accountCollector) Collect(out chan<- prometheus.Metric) {
+	counts := c.read()
+	for _, state := range []relay.AccountState{relay.AccountUnverified, relay.AccountVerified, relay.AccountDegraded, relay.AccountParked} {
+		out <- prometheus.MustNewConstMetric(c.accounts, prometheus.GaugeValue, float64(counts[state]), string(state))
+	}
+}
