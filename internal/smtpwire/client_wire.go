@@ -111,8 +111,20 @@ func (c *Client) begin(ctx context.Context, where relay.Where) (release func(), 
 	if err := ctx.Err(); err != nil {
 		return nil, c.breakWith(failed(where, context.Cause(ctx)))
 	}
-	stop := context.AfterFunc(ctx, func() { c.wire.end(context.Cause(ctx)) })
-	return func() { stop() }, nil
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		c.wire.end(context.Cause(ctx))
+	})
+	return func() {
+		if stop() {
+			return
+		}
+		// It has broken the connection, or is about to: no later step may find it
+		// half alive.
+		<-done
+		c.breakWith(failed(where, context.Cause(ctx)))
+	}, nil
 }
 
 // breakWith notes that the connection is of no use any more.

@@ -1,0 +1,209 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/relayd/relayd/relay"
+)
+
+// errClosed means that the Deliverer takes no new attempts.
+var errClosed = errors.New("the upstream pool is closed")
+
+// pool keeps signed-in connections, by account id and credential version and never
+// by host: a connection sends as the account that it is signed in to.
+type pool struct {
+	o       Options
+	connect func(context.Context, *relay.Credentials) (*session, error)
+
+	mu      sync.Mutex
+	lanes   map[string]*lane // by account id; only accounts with connections
+	open    int              // connections of all lanes
+	changed chan struct{}    // closed, and replaced, when room may have come
+	closed  bool
+	leaving sync.WaitGroup // connections that take their leave
+}
+
+// lane is the connections of one account.
+type lane struct {
+	open int        // also those in use and those being made
+	idle []*session // the one used last at the end
+}
+
+func newPool(o Options, connect func(context.Context, *relay.Credentials) (*session, error)) *pool {
+	return &pool{o: o, connect: connect, lanes: make(map[string]*lane), changed: make(chan struct{})}
+}
+
+// take gives a connection of the account: an idle one, unless fresh asks for a new
+// one, or one that it makes. It waits while there is no room for another. The
+// error is from the context, errClosed or from connect.
+func (p *pool) take(ctx context.Context, cred *relay.Credentials, fresh bool) (*session, error) {
+	for {
+		s, room, wait, err := p.pick(cred, fresh)
+		switch {
+		case err != nil:
+			return nil, err
+		case s != nil:
+			p.o.Metrics.UpstreamReused()
+			return s, nil
+		case room:
+			return p.fill(ctx, cred)
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// pick finds an idle connection, or reserves room for a new one, or gives the
+// channel to wait on.
+func (p *pool) pick(cred *relay.Credentials, fresh bool) (s *session, room bool, wait <-chan struct{}, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, false, nil, errClosed
+	}
+	id, now := cred.Account.ID, time.Now()
+	// What was signed in with other credentials, or lay idle beside a connection
+	// that turned out to be dead, is of no use.
+	p.drop(id, func(s *session) bool {
+		return fresh || s.version != cred.Account.Version || s.stale(p.o, now)
+	})
+	l := p.lanes[id]
+	if l == nil {
+		l = &lane{}
+		p.lanes[id] = l
+	}
+	if n := len(l.idle); n > 0 {
+		s := l.idle[n-1]
+		l.idle = l.idle[:n-1]
+		return s, false, nil, nil
+	}
+	if l.open < p.o.MaxPerAccount && (p.open < p.o.MaxTotal || p.evict()) {
+		l.open++
+		p.open++
+		return nil, true, nil, nil
+	}
+	if l.open == 0 {
+		delete(p.lanes, id)
+	}
+	return nil, false, p.changed, nil
+}
+
+// fill uses the room that pick reserved.
+func (p *pool) fill(ctx context.Context, cred *relay.Credentials) (*session, error) {
+	s, err := p.connect(ctx, cred)
+	if err != nil {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.leave(cred.Account.ID)
+		return nil, err
+	}
+	return s, nil
+}
+
+// give takes a connection back after a message.
+func (p *pool) give(s *session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.messages++
+	s.idleSince = time.Now()
+	if p.closed || !s.client.Usable() || s.messages >= p.o.MaxMessages || s.stale(p.o, s.idleSince) {
+		p.leave(s.account)
+		p.dismiss(s)
+		return
+	}
+	l := p.lanes[s.account]
+	l.idle = append(l.idle, s)
+	p.wake()
+}
+
+// leave frees the room of one connection.
+func (p *pool) leave(account string) {
+	l := p.lanes[account]
+	l.open--
+	p.open--
+	if l.open == 0 {
+		delete(p.lanes, account)
+	}
+	p.wake()
+}
+
+func (p *pool) wake() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// drop closes the idle connections of an account of which bad is true.
+func (p *pool) drop(account string, bad func(*session) bool) {
+	l := p.lanes[account]
+	if l == nil {
+		return
+	}
+	l.idle = slices.DeleteFunc(l.idle, func(s *session) bool {
+		if !bad(s) {
+			return false
+		}
+		p.leave(account)
+		p.dismiss(s)
+		return true
+	})
+}
+
+// evict makes room for another account: the connection that lay idle longest goes.
+func (p *pool) evict() bool {
+	var oldest *session
+	for _, l := range p.lanes {
+		if len(l.idle) > 0 && (oldest == nil || l.idle[0].idleSince.Before(oldest.idleSince)) {
+			oldest = l.idle[0]
+		}
+	}
+	if oldest != nil {
+		p.drop(oldest.account, func(s *session) bool { return s == oldest })
+	}
+	return oldest != nil
+}
+
+// dismiss closes a connection that left its lane: with QUIT, beside the callers,
+// while the pool lives.
+func (p *pool) dismiss(s *session) {
+	if p.closed || !s.client.Usable() {
+		_ = s.client.Close()
+		return
+	}
+	p.leaving.Go(s.quit)
+}
+
+// sweep closes what lay idle too long.
+func (p *pool) sweep() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	for account := range p.lanes {
+		p.drop(account, func(s *session) bool { return s.stale(p.o, now) })
+	}
+}
+
+func (p *pool) closeAccount(account string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.drop(account, func(*session) bool { return true })
+}
+
+// close closes all idle connections and waits for them; what is in use is closed
+// when it comes back.
+func (p *pool) close() {
+	p.mu.Lock()
+	for account := range p.lanes {
+		p.drop(account, func(*session) bool { return true })
+	}
+	p.closed = true
+	p.wake()
+	p.mu.Unlock()
+	p.leaving.Wait()
+}

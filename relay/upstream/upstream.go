@@ -1,0 +1,180 @@
+// Package upstream delivers a message through the sender's own account.
+//
+// One attempt:
+//  1. take a connection of this account's pool, or dial, secure and authenticate one;
+//  2. MAIL, RCPT… and DATA in one flight where the peer allows PIPELINING (RFC 2920),
+//     the whole of a small message where it allows CHUNKING as well (RFC 3030);
+//  3. record "dot sent" before the end of the content leaves;
+//  4. read the answer, classify it, and give every recipient its Outcome;
+//  5. give the connection back.
+//
+// A message with more recipients than the peer takes at one time goes through steps
+// 1 to 5 several times within one attempt. Up to step 3 an attempt can be broken
+// off, by its context or by CloseAccount, and then counts for nothing; behind it the
+// answer is waited for, because nobody else could tell what became of the message.
+package upstream
+
+import (
+	"context"
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/relayd/relayd/internal/smtpwire"
+	"github.com/relayd/relayd/relay"
+)
+
+// Dialer makes connections. It decides which addresses may be reached.
+type Dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Credentials gives what a sign-in needs. store.ErrNotFound means that there is no
+// such account any more.
+type Credentials interface {
+	Credentials(ctx context.Context, accountID string) (*relay.Credentials, error)
+}
+
+// Classifier tells what an answer means.
+type Classifier interface {
+	Classify(a relay.Answer) relay.Class
+}
+
+// Metrics hears about connections. Its methods are called concurrently.
+type Metrics interface {
+	// UpstreamConnected counts a connection that was made and signed in, and how
+	// long that took.
+	UpstreamConnected(tls bool, took time.Duration)
+	// UpstreamReused counts a message that found an open connection.
+	UpstreamReused()
+}
+
+// Options are the options of a Deliverer. A zero field is its default.
+type Options struct {
+	Dialer      Dialer      // needed
+	Credentials Credentials // needed
+	Classifier  Classifier  // needed
+	Hello       string      // our name in EHLO; needed
+	Metrics     Metrics     // nil: nobody listens
+
+	// Roots are the authorities that sign servers' certificates; nil is the system's.
+	Roots *x509.CertPool
+	// AllowPlain permits TLS mode none to a server at this address; nil is never.
+	AllowPlain func(netip.Addr) bool
+
+	MaxPerAccount int           // connections of one account
+	MaxTotal      int           // connections of all accounts
+	MaxMessages   int           // messages on one connection
+	MaxAge        time.Duration // of a connection that is still given a message
+	IdleTimeout   time.Duration // how long an unused connection is kept
+	MaxRecipients int           // of one transaction
+
+	// AttemptTimeout is how long one attempt may take before its first dot. It
+	// bounds a peer that answers just in time, again and again.
+	AttemptTimeout time.Duration
+	// AnswerGrace is how long the answer to a final dot is still waited for after
+	// the context of the attempt ended, when the program is about to stop.
+	AnswerGrace time.Duration
+
+	Timeouts smtpwire.ClientTimeouts
+	Limits   smtpwire.ReplyLimits
+	// OneFlight is smtpwire.ClientOptions.OneFlight.
+	OneFlight int
+}
+
+// The defaults of Options. Those about connections are what providers are known to
+// bear where nothing is known about the one at hand.
+const (
+	DefaultMaxPerAccount  = 2
+	DefaultMaxTotal       = 200
+	DefaultMaxMessages    = 20
+	DefaultMaxAge         = 5 * time.Minute  // Postfix: smtp_connection_reuse_time_limit
+	DefaultIdleTimeout    = 30 * time.Second // most servers end a silent connection after 1 to 5 minutes
+	DefaultMaxRecipients  = 100              // RFC 5321 §4.5.3.1.8: every server takes 100
+	DefaultAttemptTimeout = time.Hour        // 25 MiB at 8 KiB/s
+	DefaultAnswerGrace    = 20 * time.Second // servers answer a dot within seconds
+)
+
+func (o Options) withDefaults() Options {
+	for _, n := range []struct {
+		field    *int
+		fallback int
+	}{
+		{&o.MaxPerAccount, DefaultMaxPerAccount}, {&o.MaxTotal, DefaultMaxTotal},
+		{&o.MaxMessages, DefaultMaxMessages}, {&o.MaxRecipients, DefaultMaxRecipients},
+	} {
+		if *n.field <= 0 {
+			*n.field = n.fallback
+		}
+	}
+	for _, d := range []struct {
+		field    *time.Duration
+		fallback time.Duration
+	}{
+		{&o.MaxAge, DefaultMaxAge}, {&o.IdleTimeout, DefaultIdleTimeout},
+		{&o.AttemptTimeout, DefaultAttemptTimeout}, {&o.AnswerGrace, DefaultAnswerGrace},
+	} {
+		if *d.field <= 0 {
+			*d.field = d.fallback
+		}
+	}
+	if o.Metrics == nil {
+		o.Metrics = silent{}
+	}
+	if o.AllowPlain == nil {
+		o.AllowPlain = func(netip.Addr) bool { return false }
+	}
+	return o
+}
+
+// silent is Metrics for nobody.
+type silent struct{}
+
+func (silent) UpstreamConnected(bool, time.Duration) {}
+func (silent) UpstreamReused()                       {}
+
+// Deliverer delivers through accounts. It may be used concurrently.
+type Deliverer struct {
+	o    Options
+	pool *pool
+	jobs jobs
+}
+
+// New makes a Deliverer. Its Run keeps the pool tidy.
+func New(o Options) *Deliverer {
+	o = o.withDefaults()
+	d := &Deliverer{o: o, jobs: newJobs()}
+	d.pool = newPool(o, d.connect)
+	return d
+}
+
+// Run closes connections that nobody used for a while, until ctx ends; then it
+// closes all that are idle, waits for that, and returns nil.
+func (d *Deliverer) Run(ctx context.Context) error {
+	ticker := time.NewTicker(max(d.o.IdleTimeout/2, time.Millisecond))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			d.pool.sweep()
+		case <-ctx.Done():
+			return d.Close()
+		}
+	}
+}
+
+// Close refuses new attempts, closes the idle connections and waits for that. The
+// attempts under way belong to their callers, who end them first.
+func (d *Deliverer) Close() error {
+	d.pool.close()
+	return nil
+}
+
+// CloseAccount breaks off all attempts through the account that have not sent
+// their dot, and closes its idle connections. It is for an account that was
+// parked, changed or deleted.
+func (d *Deliverer) CloseAccount(id string) {
+	d.jobs.breakOff(id)
+	d.pool.closeAccount(id)
+}
