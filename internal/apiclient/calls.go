@@ -35,7 +35,7 @@ func page[T any](ctx context.Context, c *Client, path string, f Filter) (api.Lis
 // all gets every page of a list.
 func all[T any](ctx context.Context, c *Client, path string, f Filter) ([]T, error) {
 	f = f.with("limit", strconv.Itoa(listPage))
-	var out []T
+	out := []T{}
 	for {
 		p, err := page[T](ctx, c, path, f)
 		if err != nil {

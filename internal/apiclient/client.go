@@ -148,7 +148,7 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	defer func() { _ = resp.Body.Close() }() // everything needed was read
-	return decode(resp, out)
+	return decode(resp, out, http.StatusOK)
 }
 
 func (c *Client) request(ctx context.Context, method, path string, query url.Values, in any) (*http.Request, error) {
@@ -177,12 +177,13 @@ func (c *Client) request(ctx context.Context, method, path string, query url.Val
 	return req, nil
 }
 
-func decode(resp *http.Response, out any) error {
+// decode reads an answer of a success, or of the status wanted, into out.
+func decode(resp *http.Response, out any, wanted int) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("%w: read the answer: %w", ErrUnreachable, err)
 	}
-	if resp.StatusCode >= http.StatusMultipleChoices {
+	if resp.StatusCode >= http.StatusMultipleChoices && resp.StatusCode != wanted {
 		return problemOf(resp, body)
 	}
 	if out == nil || len(body) == 0 {

@@ -2,6 +2,7 @@ package apiclient
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -93,10 +94,19 @@ func (c *Client) Explain(ctx context.Context, in api.ExplainInput) (*api.Explana
 	return record[api.Explanation](ctx, c, http.MethodPost, "/explain", "", in)
 }
 
-// Ready asks whether everything works that relayd needs. An error means that it
-// does not answer, or that it is not ready (*Error with status 503).
-func (c *Client) Ready(ctx context.Context) error {
-	return c.call(ctx, http.MethodGet, "/readyz", nil, "", nil, nil)
+// Ready asks whether everything works that relayd needs.
+func (c *Client) Ready(ctx context.Context) (*api.Readiness, error) {
+	req, err := c.request(ctx, http.MethodGet, "/readyz", nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	defer func() { _ = resp.Body.Close() }() // everything needed was read
+	out := new(api.Readiness)
+	return out, decode(resp, out, http.StatusServiceUnavailable) // "not ready" is an answer as well
 }
 
 // Answers reports whether somebody answers on a Unix socket.

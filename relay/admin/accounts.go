@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"errors"
-	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -233,7 +232,7 @@ func server(field string, in api.Server) (relay.Server, error) {
 // verifying is the conflict of two verifications at one time.
 func verifying(err error) error {
 	if errors.Is(err, store.ErrInUse) {
-		return problem(http.StatusConflict, "A verification of this account runs already. Cancel it or wait for its end.")
+		return &Conflict{Message: "A verification of this account runs already. Cancel it or wait for its end."}
 	}
 	return err
 }

@@ -16,13 +16,27 @@ type Queue interface {
 
 // Conductor changes how a waiting message goes on. Every method returns nil only
 // when the change is durable; store.ErrNotFound means that the message does not
-// wait any more. by names the caller for the timeline.
+// wait any more, and a *Conflict says why the message cannot be changed in this
+// way now. by names the caller for the timeline.
 type Conductor interface {
 	Hold(ctx context.Context, id relay.ID, by, reason string) error
 	Release(ctx context.Context, id relay.ID, by string) error
 	Retry(ctx context.Context, id relay.ID, by string) error
 	Cancel(ctx context.Context, id relay.ID, by string) error
 }
+
+// Conflict refuses what does not fit how a thing stands now, such as releasing a
+// message that is not held.
+type Conflict struct {
+	Message string // one sentence for the caller
+	Cause   error  // may be nil
+}
+
+// Error is the sentence.
+func (c *Conflict) Error() string { return c.Message }
+
+// Unwrap gives the cause.
+func (c *Conflict) Unwrap() error { return c.Cause }
 
 // AccountWriter makes and changes accounts, because their passwords are sealed.
 type AccountWriter interface {

@@ -171,20 +171,24 @@ func (m messages) steer(ctx context.Context, typed string, do func(relay.ID, str
 	if err != nil {
 		return nil, err
 	}
-	if record.Retired.IsZero() {
-		err = do(record.Message.ID, callerOf(ctx).Name)
-	} else {
-		err = store.ErrNotFound
+	if !record.Retired.IsZero() {
+		return nil, settled()
 	}
+	err = do(record.Message.ID, callerOf(ctx).Name)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return nil, problem(http.StatusConflict, "Nothing is left to do for this message, so it cannot be changed any more.")
+		return nil, settled()
 	case errors.Is(err, store.ErrStale):
-		return nil, problem(http.StatusConflict, "The message changed at this very moment. Look at it and try again.")
+		return nil, &Conflict{Message: "The message changed at this very moment. Look at it and try again."}
 	case err != nil:
 		return nil, err
 	}
 	return m.get(ctx, &byID{ID: typed})
+}
+
+// settled refuses to change a message that exists no longer but in its history.
+func settled() error {
+	return &Conflict{Message: "Nothing is left to do for this message, so it cannot be changed any more."}
 }
 
 type usage struct {

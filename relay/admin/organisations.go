@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"errors"
-	"net/http"
 	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -121,7 +120,7 @@ func (o organisations) remove(ctx context.Context, in *byID) (*struct{}, error) 
 	}
 	err := o.dir.Organisations().Delete(ctx, in.ID)
 	if errors.Is(err, store.ErrInUse) {
-		return nil, problem(http.StatusConflict, "The organisation still has users, accounts, submitters or keys. Delete those first.")
+		return nil, &Conflict{Message: "The organisation still has users, accounts, submitters or keys. Delete those first."}
 	}
 	return nil, err
 }

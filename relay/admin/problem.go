@@ -64,6 +64,10 @@ func translate(ctx context.Context, log *slog.Logger, operation string, err erro
 	if errors.As(err, &field) {
 		return wrong(field.Field, "%s", field.Message)
 	}
+	var conflict *Conflict
+	if errors.As(err, &conflict) {
+		return problem(http.StatusConflict, conflict.Message)
+	}
 	for _, a := range answers {
 		if errors.Is(err, a.err) {
 			if a.status >= http.StatusInternalServerError {

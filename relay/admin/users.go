@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"errors"
-	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -116,7 +115,7 @@ func (u users) remove(ctx context.Context, in *byID) (*struct{}, error) {
 	}
 	err := u.dir.Users().Delete(ctx, in.ID)
 	if errors.Is(err, store.ErrInUse) {
-		return nil, problem(http.StatusConflict, "The user still has an account. Delete that first.")
+		return nil, &Conflict{Message: "The user still has an account. Delete that first."}
 	}
 	return nil, err
 }

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/relayd/relayd/internal/api"
+	"github.com/relayd/relayd/internal/apiclient"
+)
+
+// People name things by what they know: a domain, an address, a login. Each
+// function below finds the thing by that, or by its id.
+
+func findOrganisation(ctx context.Context, c *apiclient.Client, ref string) (*api.Organisation, error) {
+	if strings.HasPrefix(ref, "org_") {
+		return c.Organisation(ctx, ref)
+	}
+	f := apiclient.Filter{}
+	if strings.Contains(ref, ".") {
+		f["domain"] = ref
+	}
+	all, err := c.Organisations(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	var found []api.Organisation
+	for _, o := range all {
+		if f["domain"] != "" || strings.EqualFold(o.Name, ref) {
+			found = append(found, o)
+		}
+	}
+	return only(found, "organisation", ref)
+}
+
+func findUser(ctx context.Context, c *apiclient.Client, ref string) (*api.User, error) {
+	if strings.HasPrefix(ref, "usr_") {
+		return c.User(ctx, ref)
+	}
+	found, err := c.Users(ctx, apiclient.Filter{"address": ref})
+	if err != nil {
+		return nil, err
+	}
+	return only(found, "user", ref)
+}
+
+func findAccount(ctx context.Context, c *apiclient.Client, ref string) (*api.Account, error) {
+	if strings.HasPrefix(ref, "acc_") {
+		return c.Account(ctx, ref)
+	}
+	found, err := c.Accounts(ctx, apiclient.Filter{"address": ref})
+	if err != nil {
+		return nil, err
+	}
+	return only(found, "account", ref)
+}
+
+func findSubmitter(ctx context.Context, c *apiclient.Client, ref string) (*api.Submitter, error) {
+	if strings.HasPrefix(ref, "sub_") {
+		return c.Submitter(ctx, ref)
+	}
+	found, err := c.Submitters(ctx, apiclient.Filter{"login": ref})
+	if err != nil {
+		return nil, err
+	}
+	return only(found, "submitter", ref)
+}
+
+// organisationID is the id of an organisation that a flag names; empty without one.
+func organisationID(ctx context.Context, c *apiclient.Client, ref string) (string, error) {
+	if ref == "" {
+		return "", nil
+	}
+	o, err := findOrganisation(ctx, c, ref)
+	if err != nil {
+		return "", err
+	}
+	return o.ID, nil
+}
+
+func only[T any](found []T, kind, ref string) (*T, error) {
+	switch len(found) {
+	case 0:
+		return nil, fmt.Errorf("there is no %s %q. See: relayd %s list", kind, ref, kind)
+	case 1:
+		return &found[0], nil
+	}
+	return nil, fmt.Errorf("%d %ss are called %q: use the id. See: relayd %s list", len(found), kind, ref, kind)
+}
