@@ -52,17 +52,23 @@ func (s *chunkSource) next(p []byte) (int, error) {
 		}
 		size, last, err := s.more()
 		if err != nil {
-			return 0, err
+			return 0, notTheEnd(err)
 		}
 		s.left, s.last = size, last
 	}
 	n, err := s.r.Read(p[:min(int64(len(p)), s.left)])
 	s.left -= int64(n)
 	s.check(p[:n])
+	return n, notTheEnd(err)
+}
+
+// notTheEnd keeps the end of the connection from looking like the end of the
+// message, which only its last octet is.
+func notTheEnd(err error) error {
 	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
+		return io.ErrUnexpectedEOF
 	}
-	return n, err
+	return err
 }
 
 // close ends the content. RFC 3030 lets it end inside a line; the line end that

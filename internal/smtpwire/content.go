@@ -105,6 +105,9 @@ func (c *content) judge() {
 func (c *content) finish() bool {
 	var waste [4 << 10]byte
 	for !c.ended {
+		if c.size > c.limit+c.slack {
+			return false
+		}
 		if _, err := c.advance(waste[:]); err != nil && err != io.EOF {
 			if c.err == nil {
 				c.err = err
@@ -112,9 +115,6 @@ func (c *content) finish() bool {
 			return false
 		}
 		c.judge()
-		if c.size > c.limit+c.slack {
-			return false
-		}
 	}
 	return true
 }

@@ -92,11 +92,7 @@ func (d *dataSource) dot(src []byte) bool {
 
 func (d *dataSource) window() []byte { return d.r.buf[d.r.start:d.r.end] }
 
-// fill waits for more; the end of the connection is not the end of the message.
+// fill waits for more.
 func (d *dataSource) fill() error {
-	err := d.r.fill()
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
+	return notTheEnd(d.r.fill())
 }

@@ -228,6 +228,8 @@ func (c *ServerConn) readFailed(err error) (verdict, bool) {
 	switch {
 	case err == nil:
 		return verdict{}, false
+	case c.wire.failed != nil:
+		return verdict{silent: true, end: true, why: fmt.Errorf("write replies: %w", c.wire.failed)}, true
 	case errors.Is(err, ErrLineTooLong) && c.sendsAuth():
 		return ending(501, relay.Enhanced{5, 5, 2}, "The line is too long", err), true
 	case errors.Is(err, ErrLineTooLong):

@@ -67,7 +67,7 @@ func (c *ServerConn) queued(id relay.ID) verdict {
 
 // cutOff answers content whose stream failed: half a message is no message.
 func (c *ServerConn) cutOff(err error) verdict {
-	if isOutOfForm(err) {
+	if isOutOfForm(err) || c.wire.failed != nil {
 		v, _ := c.readFailed(err)
 		return v
 	}
@@ -160,10 +160,7 @@ func (c *ServerConn) refuseChunk(args string, limit int64, v verdict) verdict {
 	}
 	c.timeContent()
 	if _, err := io.CopyN(io.Discard, c.wire.r, size); err != nil {
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		return c.cutOff(err)
+		return c.cutOff(notTheEnd(err))
 	}
 	return v
 }

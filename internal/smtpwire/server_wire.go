@@ -24,6 +24,7 @@ type serverWire struct {
 	received  int64            // octets read, without those of TLS
 	waited    time.Duration    // how long reads have waited
 	acks      acks
+	failed    error // why replies cannot be written any more; sticky
 
 	mu       sync.Mutex
 	idle     bool // a read waits for a command outside a transaction
@@ -110,18 +111,18 @@ func (w *serverWire) write(r Reply) error {
 
 // flush writes what was collected.
 func (w *serverWire) flush() error {
-	if len(w.out) == 0 {
-		return nil
+	if len(w.out) == 0 || w.failed != nil {
+		return w.failed
 	}
-	if err := w.nc.SetWriteDeadline(time.Now().Add(w.writeTime)); err != nil {
-		return err
+	if w.failed = w.nc.SetWriteDeadline(time.Now().Add(w.writeTime)); w.failed != nil {
+		return w.failed
 	}
-	_, err := w.nc.Write(w.out)
+	_, w.failed = w.nc.Write(w.out)
 	w.out = w.out[:0]
-	if err == nil {
+	if w.failed == nil {
 		w.acks.flushed()
 	}
-	return err
+	return w.failed
 }
 
 // acks follows the answers to final dots: written, then flushed, then followed
