@@ -17,9 +17,9 @@ type Upload struct {
 	Content io.Reader // lines ended by CR LF; read as it is sent, never kept
 	Date    time.Time // its internal date
 	Seen    bool
-	// Literal, if set, is called once the command stands and before the first
-	// octet of the content leaves. After an error nothing of it is sent.
-	Literal func(ctx context.Context) error
+	// Before, if set, is called when the message can be sent and nothing of it has
+	// left. After an error nothing of it leaves, and Append returns that error.
+	Before func(ctx context.Context) error
 }
 
 // copyBuffer is how much of a message is in memory while it is sent.
@@ -39,8 +39,8 @@ func (m *Mailbox) Append(ctx context.Context, folder string, u Upload) (uid uint
 		return 0, &Error{Step: StepAppend, Status: "NO", Code: string(imap.ResponseCodeTooBig),
 			Text: fmt.Sprintf("the server takes at most %d octets", *limit), Err: ErrTooBig}
 	}
-	if u.Literal != nil {
-		if err := u.Literal(ctx); err != nil {
+	if u.Before != nil {
+		if err := u.Before(ctx); err != nil {
 			return 0, err
 		}
 	}

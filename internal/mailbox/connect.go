@@ -15,6 +15,7 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
+	"github.com/relayd/relayd/internal/tlsconf"
 	"github.com/relayd/relayd/relay"
 )
 
@@ -69,7 +70,7 @@ func (o *Options) secure(ctx context.Context, conn net.Conn) (*wire, Peer, error
 
 // overTLS shakes hands and, where the server speaks first, checks its greeting.
 func (o *Options) overTLS(ctx context.Context, conn net.Conn, greets bool) (*wire, Peer, error) {
-	secured := tls.Client(conn, o.tlsConfig())
+	secured := tls.Client(conn, tlsconf.Client(o.Server.Host, o.Roots))
 	if err := secured.HandshakeContext(ctx); err != nil {
 		e := failure(StepTLS, fmt.Errorf("TLS handshake: %w", err))
 		if e.Kind == KindProtocol {
@@ -106,17 +107,6 @@ func (o *Options) inClear(conn net.Conn) (*wire, Peer, error) {
 // wire puts the greeting for go-imap in front of what the server sends.
 func (o *Options) wire(conn net.Conn, r io.Reader) *wire {
 	return newWire(conn, io.MultiReader(strings.NewReader(greetingForClient), r), o.AnswerLimit)
-}
-
-// tlsConfig is the caller's configuration with the name that must be proved.
-func (o *Options) tlsConfig() *tls.Config {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if o.TLS != nil {
-		config = o.TLS.Clone()
-	}
-	config.ServerName = o.Server.Host
-	config.InsecureSkipVerify = false
-	return config
 }
 
 // startTLS asks for TLS on a connection in clear (RFC 9051 §6.2.1). It is done

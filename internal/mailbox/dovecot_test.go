@@ -23,7 +23,7 @@ func dovecot(t *testing.T, o relaytest.DovecotOptions) (*relaytest.Dovecot, mail
 	o.Users = []relaytest.DovecotUser{{Login: "jane", Password: "secret"}}
 	d := relaytest.StartDovecot(t, o)
 	client := options(server(t, d.IMAPS, relay.TLSImplicit))
-	client.TLS = &tls.Config{RootCAs: roots}
+	client.Roots = roots
 	return d, client
 }
 
@@ -151,8 +151,7 @@ func TestDovecotWithNamespacePrefix(t *testing.T) {
 // mark is the owner's other mail program: it marks a message as deleted.
 func mark(t *testing.T, o mailbox.Options, uid uint32) {
 	t.Helper()
-	roots := o.TLS.RootCAs
-	conn, err := tls.Dial("tcp", net.JoinHostPort(o.Server.Host, strconv.Itoa(o.Server.Port)), &tls.Config{RootCAs: roots, ServerName: o.Server.Host})
+	conn, err := tls.Dial("tcp", net.JoinHostPort(o.Server.Host, strconv.Itoa(o.Server.Port)), &tls.Config{RootCAs: o.Roots, ServerName: o.Server.Host})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,7 @@ package mailbox
 
 import (
 	"context"
-	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -30,7 +30,7 @@ type Options struct {
 	Login    string
 	Password relay.Secret
 
-	TLS          *tls.Config           // roots and versions; the name is always Server.Host; nil means the system's roots
+	Roots        *x509.CertPool        // authorities to trust; nil means the system's
 	PlainAllowed func(netip.Addr) bool // where TLS mode "none" is permitted; nil means nowhere
 
 	ConnectTimeout   time.Duration // dial, greeting and TLS together; 0 means DefaultConnectTimeout

@@ -3,7 +3,6 @@ package mailbox_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -48,7 +47,7 @@ func at(t *testing.T, s *simulator.Simulator) mailbox.Options {
 	t.Helper()
 	o := options(server(t, s.IMAPSAddr().String(), relay.TLSImplicit))
 	o.Login = "jane@acme.example"
-	o.TLS = &tls.Config{RootCAs: s.Roots()}
+	o.Roots = s.Roots()
 	return o
 }
 
@@ -106,11 +105,8 @@ func TestU10CertificateOfAnotherName(t *testing.T) {
 	t.Parallel()
 	s := provider(t, simulator.Personality{})
 	for name, change := range map[string]func(*mailbox.Options){
-		"unknown authority": func(o *mailbox.Options) { o.TLS = nil },
+		"unknown authority": func(o *mailbox.Options) { o.Roots = nil },
 		"another name":      func(o *mailbox.Options) { o.Server.Host = "127.0.0.2"; o.Dialer = fixed(s.IMAPSAddr().String()) },
-		"verification cannot be switched off": func(o *mailbox.Options) {
-			o.TLS = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // that is the test
-		},
 	} {
 		o := at(t, s)
 		change(&o)

@@ -1,0 +1,90 @@
+package sent
+
+import (
+	"context"
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/relayd/relayd/relay"
+)
+
+// Credentials gives what a sign-in needs.
+type Credentials interface {
+	// Credentials gives the account as it is now, and its password. It returns
+	// store.ErrNotFound if there is no such account.
+	Credentials(ctx context.Context, accountID string) (*relay.Credentials, error)
+}
+
+// Classifier knows what an answer means.
+type Classifier interface {
+	Classify(a relay.Answer) relay.Class
+}
+
+// Dialer makes connections; in the program it is the guarded one.
+type Dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Health is told how the filing of an account goes. A degraded account sends on.
+type Health interface {
+	// Degrade notes that copies cannot be filed until a person did something.
+	Degrade(ctx context.Context, accountID string, t relay.Trouble) error
+	// Recover notes that a copy was filed in a degraded account.
+	Recover(ctx context.Context, accountID string) error
+}
+
+// Options are the parts and limits of a Filer.
+type Options struct {
+	Credentials Credentials
+	Classifier  Classifier
+	Dialer      Dialer
+	Health      Health // may be nil
+
+	Roots        *x509.CertPool        // authorities to trust; nil means the system's
+	PlainAllowed func(netip.Addr) bool // where TLS mode "none" is permitted; nil means nowhere
+
+	PerAccount int           // sessions of one account at one time; 0 means DefaultPerAccount
+	Busy       int           // filings at one time over all accounts; 0 means DefaultBusy
+	Idle       int           // sessions that are kept for later over all accounts; 0 means DefaultIdle
+	IdleTime   time.Duration // how long they are kept; 0 means DefaultIdleTime
+
+	ProviderFirst time.Duration // when a provider that files itself is first looked after; 0 means DefaultProviderFirst
+	ProviderLast  time.Duration // when its copy no longer comes, so that we file; 0 means DefaultProviderLast
+	NeverCreate   bool          // never makes a Sent folder where there is none
+
+	ConnectTimeout   time.Duration // 0 means the default of internal/mailbox, as for the others
+	OperationTimeout time.Duration
+	UploadRate       int64
+	AnswerLimit      int64
+}
+
+// The defaults of Options.
+const (
+	DefaultPerAccount    = 1 // providers allow few connections, and the phone needs some too
+	DefaultBusy          = 64
+	DefaultIdle          = 64
+	DefaultIdleTime      = 30 * time.Second // some servers stall on long idle connections
+	DefaultProviderFirst = 10 * time.Second // then up to three looks within a minute
+	DefaultProviderLast  = 60 * time.Second
+)
+
+func (o *Options) fill() {
+	for _, n := range []struct {
+		value    *int
+		fallback int
+	}{{&o.PerAccount, DefaultPerAccount}, {&o.Busy, DefaultBusy}, {&o.Idle, DefaultIdle}} {
+		if *n.value <= 0 {
+			*n.value = n.fallback
+		}
+	}
+	for _, d := range []struct {
+		value    *time.Duration
+		fallback time.Duration
+	}{{&o.IdleTime, DefaultIdleTime}, {&o.ProviderFirst, DefaultProviderFirst}, {&o.ProviderLast, DefaultProviderLast}} {
+		if *d.value <= 0 {
+			*d.value = d.fallback
+		}
+	}
+}
