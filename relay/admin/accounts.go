@@ -29,7 +29,7 @@ func (s accounts) register(a huma.API) {
 }
 
 type listAccounts struct {
-	paging
+	Paging
 	Organisation string `query:"organisation" maxLength:"64" doc:"Only those of this organisation, by id"`
 	User         string `query:"user" maxLength:"64" doc:"Only those of this user, by id"`
 	Address      string `query:"address" maxLength:"320" doc:"Only the one to which this address belongs"`
@@ -55,7 +55,7 @@ func (s accounts) list(ctx context.Context, in *listAccounts) (*listed[api.Accou
 		return one(ctx, rec, accountOwner, viewAccount), nil
 	}
 	who := callerOf(ctx)
-	recs, next, err := scan(ctx, s.dir.Accounts(), in.paging, func(a *relay.Account) string { return a.ID },
+	recs, next, err := scan(ctx, s.dir.Accounts(), in.Paging, func(a *relay.Account) string { return a.ID },
 		func(a *relay.Account) bool { return who.reaches(a.Organisation) && in.keeps(a) })
 	if err != nil {
 		return nil, err

@@ -20,10 +20,12 @@ func (h health) register(a huma.API) {
 	huma.Register(a, huma.Operation{
 		OperationID: "health", Method: http.MethodGet, Path: "/healthz",
 		Summary: "Tell that the program runs", DefaultStatus: http.StatusNoContent,
+		Errors: []int{http.StatusMisdirectedRequest},
 	}, func(context.Context, *struct{}) (*struct{}, error) { return nil, nil })
 	huma.Register(a, huma.Operation{
 		OperationID: "readiness", Method: http.MethodGet, Path: "/readyz",
 		Summary: "Tell whether everything works that relayd needs; 503 if not",
+		Errors:  []int{http.StatusMisdirectedRequest},
 		Responses: map[string]*huma.Response{"503": {
 			Description: "Something does not work",
 			Content: map[string]*huma.MediaType{"application/json": {

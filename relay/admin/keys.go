@@ -41,7 +41,7 @@ func (k keys) view(ctx context.Context, rec *relay.Key) (api.Key, error) {
 }
 
 type listKeys struct {
-	paging
+	Paging
 	Domain string `query:"domain" maxLength:"253" doc:"Only those of this domain"`
 }
 
@@ -51,7 +51,7 @@ func (k keys) list(ctx context.Context, in *listKeys) (*listed[api.Key], error) 
 		domain = parsed
 	}
 	who := callerOf(ctx)
-	recs, next, err := scan(ctx, k.dir.Keys(), in.paging, func(r *relay.Key) string { return r.ID },
+	recs, next, err := scan(ctx, k.dir.Keys(), in.Paging, func(r *relay.Key) string { return r.ID },
 		func(r *relay.Key) bool {
 			return who.reaches(r.Organisation) && (domain == "" || domain == r.Domain)
 		})

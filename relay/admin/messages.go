@@ -32,7 +32,7 @@ func (m messages) register(a huma.API) {
 }
 
 type listMessages struct {
-	paging
+	Paging
 	Outcome   string `query:"outcome" enum:"pending,deferred,unknown,held,delivered,failed,cancelled" doc:"Some recipient stands so"`
 	Held      bool   `query:"held" doc:"Held as a whole"`
 	Waiting   bool   `query:"waiting" doc:"Something is left to do"`

@@ -40,7 +40,7 @@ func viewOrganisation(o *relay.Organisation) api.Organisation {
 }
 
 type listOrganisations struct {
-	paging
+	Paging
 	Domain string `query:"domain" maxLength:"253" doc:"Only the owner of this domain"`
 }
 
@@ -53,7 +53,7 @@ func (o organisations) list(ctx context.Context, in *listOrganisations) (*listed
 		return one(ctx, rec, ownID, viewOrganisation), nil
 	}
 	who := callerOf(ctx)
-	recs, next, err := scan(ctx, o.dir.Organisations(), in.paging, ownID,
+	recs, next, err := scan(ctx, o.dir.Organisations(), in.Paging, ownID,
 		func(r *relay.Organisation) bool { return who.reaches(r.ID) })
 	if err != nil {
 		return nil, err
@@ -207,7 +207,7 @@ func (o organisations) mayTake(ctx context.Context, rec *relay.Organisation, dom
 // userInside gives the address of some user or account of the organisation
 // inside the domain.
 func (o organisations) userInside(ctx context.Context, organisation, domain string) (string, error) {
-	first := paging{Limit: 1}
+	first := Paging{Limit: 1}
 	users, _, err := scan(ctx, o.dir.Users(), first, func(u *relay.User) string { return u.ID },
 		func(u *relay.User) bool { return u.Organisation == organisation && u.Address.Domain == domain })
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 func (s *Server) protect(next http.Handler) http.Handler {
 	next = s.authenticate(next)
 	next = s.bound(next)
-	next = http.NewCrossOriginProtection().Handler(next)
+	next = crossOrigin().Handler(next)
 	next = s.ownHost(next)
 	return s.calm(next)
 }
@@ -47,6 +47,15 @@ func (s *Server) calm(next http.Handler) http.Handler {
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		next.ServeHTTP(w, r)
 	})
+}
+
+// crossOrigin refuses changes that a page of another site asks for (attacks W1).
+func crossOrigin() *http.CrossOriginProtection {
+	p := http.NewCrossOriginProtection()
+	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeProblem(w, http.StatusForbidden, "A page of another site may not change anything here.")
+	}))
+	return p
 }
 
 // ownHost refuses names that are not ours: a page of another site whose name was

@@ -29,8 +29,9 @@ type creation[T any] struct {
 	Body T
 }
 
-// paging is the input of every list.
-type paging struct {
+// Paging is the input of every list. It is exported because huma reads embedded
+// parameters only of exported types.
+type Paging struct {
 	Cursor string `query:"cursor" maxLength:"64" doc:"Next of the page before"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Records on this page"`
 }
@@ -94,7 +95,7 @@ func find[T any](ctx context.Context, table store.Table[T], id string, owner fun
 
 // scan gives the page of records that keep lets through, and the cursor of the
 // next page.
-func scan[T any](ctx context.Context, table store.Table[T], p paging, id func(*T) string, keep func(*T) bool) ([]*T, string, error) {
+func scan[T any](ctx context.Context, table store.Table[T], p Paging, id func(*T) string, keep func(*T) bool) ([]*T, string, error) {
 	after := p.Cursor
 	var page []*T
 	for {

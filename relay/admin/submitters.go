@@ -39,7 +39,7 @@ func viewSubmitter(s *relay.Submitter) api.Submitter {
 }
 
 type listSubmitters struct {
-	paging
+	Paging
 	Organisation string `query:"organisation" maxLength:"64" doc:"Only those of this organisation, by id"`
 	Login        string `query:"login" maxLength:"128" doc:"Only the one with this login"`
 }
@@ -53,7 +53,7 @@ func (s submitters) list(ctx context.Context, in *listSubmitters) (*listed[api.S
 		return one(ctx, rec, submitterOwner, viewSubmitter), nil
 	}
 	who := callerOf(ctx)
-	recs, next, err := scan(ctx, s.dir.Submitters(), in.paging, func(r *relay.Submitter) string { return r.ID },
+	recs, next, err := scan(ctx, s.dir.Submitters(), in.Paging, func(r *relay.Submitter) string { return r.ID },
 		func(r *relay.Submitter) bool {
 			return who.reaches(r.Organisation) && (in.Organisation == "" || in.Organisation == r.Organisation)
 		})

@@ -49,7 +49,7 @@ func viewToken(t *relay.Token) api.Token {
 	return api.Token{ID: t.ID, Name: t.Name, Organisation: t.Organisation, Created: t.Created.UTC(), Expires: moment(t.Expires)}
 }
 
-func (t tokens) list(ctx context.Context, in *paging) (*listed[api.Token], error) {
+func (t tokens) list(ctx context.Context, in *Paging) (*listed[api.Token], error) {
 	if err := callerOf(ctx).operator(); err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func viewUser(u *relay.User) api.User {
 }
 
 type listUsers struct {
-	paging
+	Paging
 	Organisation string `query:"organisation" maxLength:"64" doc:"Only those of this organisation, by id"`
 	Address      string `query:"address" maxLength:"320" doc:"Only the one with this primary address"`
 }
@@ -49,7 +49,7 @@ func (u users) list(ctx context.Context, in *listUsers) (*listed[api.User], erro
 		return one(ctx, rec, userOwner, viewUser), nil
 	}
 	who := callerOf(ctx)
-	recs, next, err := scan(ctx, u.dir.Users(), in.paging, func(r *relay.User) string { return r.ID },
+	recs, next, err := scan(ctx, u.dir.Users(), in.Paging, func(r *relay.User) string { return r.ID },
 		func(r *relay.User) bool {
 			return who.reaches(r.Organisation) && (in.Organisation == "" || in.Organisation == r.Organisation)
 		})
