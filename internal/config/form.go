@@ -29,7 +29,8 @@ func readFile(path string) ([]byte, *source, []error) {
 	if err != nil {
 		return nil, src, []error{fmt.Errorf("read the configuration %s: %w", path, err)}
 	}
-	return raw, src, src.checkForm(raw)
+	errs := src.checkForm(raw)
+	return raw, src, errs
 }
 
 func (s *source) checkForm(raw []byte) []error {

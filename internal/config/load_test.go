@@ -65,7 +65,7 @@ var refused = []struct {
 	{name: "a value for a list", file: "queue:\n  retry: 5m\n", want: `relayd.yaml:2: queue.retry: is not a list; write a list of times: [a, b], or [] for none`},
 	{name: "an empty item", file: "queue:\n  retry:\n    - 5m\n    -\n", want: `relayd.yaml:4: queue.retry[1]: is empty; remove it`},
 	{name: "an alias", file: "hostname: &h a.example\n", want: `relayd.yaml:1: hostname: anchors and aliases are not read here; write the value out`},
-	{name: "unknown key in a list", file: "listeners:\n  - name: a\n    adress: 127.0.0.1:1\n", want: `relayd.yaml:3: listeners[0].adress: unknown key; did you mean "address"?`},
+	{name: "unknown key in a list", file: "listeners:\n  - name: a\n    adddress: 127.0.0.1:1\n", want: `relayd.yaml:3: listeners[0].adddress: unknown key; did you mean "address"?`},
 	// Types: nothing is converted.
 	{name: "bare number for a time", file: "queue:\n  retry_then: 30\n", want: `relayd.yaml:2: queue.retry_then: "30" is not a time with a unit; write one such as 30s, 5m, 1h30m or 5d`},
 	{name: "bare number in a list of times", file: "queue:\n  retry: [1m, 30]\n", want: `relayd.yaml:2: queue.retry[1]: "30" is not a time with a unit; write one such as 30s, 5m, 1h30m or 5d`},

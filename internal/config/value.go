@@ -84,9 +84,9 @@ func formatDuration(d time.Duration) string {
 	}
 	var b strings.Builder
 	for _, u := range timeUnits {
-		if n := d / u.size; n > 0 {
+		if n := int64(d / u.size); n > 0 {
 			fmt.Fprintf(&b, "%d%s", n, u.name)
-			d -= n * u.size
+			d %= u.size
 		}
 	}
 	return b.String()

@@ -7,36 +7,36 @@ import (
 	"github.com/relayd/relayd/relay"
 )
 
-// AccountVerified: the loop mail proved an account.
+// AccountVerified tells that the loop mail proved an account.
 func (l *Log) AccountVerified(a *relay.Account, by string) {
 	l.write(slog.LevelInfo, "account verified", append(account(a), text(FieldBy, by),
 		text(FieldFolder, a.Card.SentFolder), slog.Bool("files_sent", a.Card.FilesSent))...)
 }
 
-// AccountNotVerified: a verification failed; field names the setting to mend.
+// AccountNotVerified tells that a verification failed; field names the setting to mend.
 func (l *Log) AccountNotVerified(a *relay.Account, by, field, message string) {
 	l.write(slog.LevelWarn, "account not verified", append(account(a), text(FieldBy, by),
 		slog.String("field", field), text(FieldReason, message))...)
 }
 
-// AccountParked: an account needs a person; its mail is held. retry is when one
+// AccountParked tells that an account needs a person; its mail is held. retry is when one
 // sign-in is tried without one.
 func (l *Log) AccountParked(a *relay.Account, rule string, retry time.Time) {
 	l.write(slog.LevelError, "account parked", append(account(a), slog.String(FieldRule, rule),
 		text(FieldReason, a.StateReason), slog.Time("retry_at", retry))...)
 }
 
-// AccountDegraded: an account sends, but its Sent copies fail.
+// AccountDegraded tells that an account sends, but its Sent copies fail.
 func (l *Log) AccountDegraded(a *relay.Account) {
 	l.write(slog.LevelWarn, "account degraded", append(account(a), text(FieldReason, a.StateReason))...)
 }
 
-// AccountRestored: a parked or degraded account works again.
+// AccountRestored tells that a parked or degraded account works again.
 func (l *Log) AccountRestored(a *relay.Account, by string) {
 	l.write(slog.LevelInfo, "account restored", append(account(a), text(FieldBy, by))...)
 }
 
-// CredentialUsed: relayd signed in with a user's password. purpose is "send",
+// CredentialUsed tells that relayd signed in with a user's password. purpose is "send",
 // "file", "verify" or "retry".
 func (l *Log) CredentialUsed(a *relay.Account, purpose, server string) {
 	l.write(slog.LevelInfo, "credential used", append(account(a),

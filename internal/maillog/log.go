@@ -87,7 +87,7 @@ func millis(key string, d time.Duration) slog.Attr {
 	return slog.Float64(key, float64(d.Microseconds())/1000)
 }
 
-func address(key string, a netip.AddrPort) slog.Attr { return slog.String(key, a.String()) }
+func from(a netip.AddrPort) slog.Attr { return slog.String(FieldClient, a.String()) }
 
 // mailbox writes an address; the null reverse-path as <>.
 func mailbox(key string, a relay.Address) slog.Attr {

@@ -7,7 +7,7 @@ import (
 	"github.com/relayd/relayd/relay"
 )
 
-// Attempted: one attempt ended. It writes one line for each recipient, as those who
+// Attempted tells that one attempt ended. It writes one line for each recipient, as those who
 // search for an address expect, and one more if the account or the destination is
 // in trouble.
 func (l *Log) Attempted(m *relay.Message, r relay.Route, a *relay.Attempt) {
@@ -40,28 +40,28 @@ func (l *Log) result(m *relay.Message, r relay.Route, a *relay.Attempt, res *rel
 	l.write(level, "attempt", fields...)
 }
 
-// Held: a message waits as a whole.
+// Held tells that a message waits as a whole.
 func (l *Log) Held(m *relay.Message, h *relay.Hold) {
 	l.write(slog.LevelWarn, "held", id(m), slog.String(FieldRule, h.Rule), text(FieldReason, h.Reason),
 		slog.String(FieldAccount, h.Account), text(FieldBy, h.By))
 }
 
-// Released: a held message goes on. by is empty if relayd itself released it.
+// Released tells that a held message goes on. by is empty if relayd itself released it.
 func (l *Log) Released(m *relay.Message, by string) {
 	l.write(slog.LevelInfo, "released", id(m), text(FieldBy, by))
 }
 
-// Retried: somebody asked for an attempt at once.
+// Retried tells that somebody asked for an attempt at once.
 func (l *Log) Retried(m *relay.Message, by string) {
 	l.write(slog.LevelInfo, "retry asked", id(m), text(FieldBy, by))
 }
 
-// Cancelled: somebody ended a message.
+// Cancelled tells that somebody ended a message.
 func (l *Log) Cancelled(m *relay.Message, by string) {
 	l.write(slog.LevelWarn, "cancelled", id(m), text(FieldBy, by))
 }
 
-// Copied: an attempt to file the Sent copy ended.
+// Copied tells that an attempt to file the Sent copy ended.
 func (l *Log) Copied(m *relay.Message, c *relay.Copy) {
 	level := slog.LevelInfo
 	if c.Status == relay.CopyImpossible || c.Status == relay.CopyPending {
@@ -71,13 +71,13 @@ func (l *Log) Copied(m *relay.Message, c *relay.Copy) {
 		slog.String(FieldCopy, c.Status.String()), text(FieldFolder, c.Folder), text(FieldReason, c.Reason))
 }
 
-// Reported: a DSN or notice about m was made; it is a message of its own.
+// Reported tells that a DSN or notice about m was made; it is a message of its own.
 func (l *Log) Reported(m *relay.Message, kind relay.ReportKind, report relay.ID) {
 	l.write(slog.LevelInfo, "reported", id(m), slog.String(FieldReport, report.String()),
 		slog.String("kind", kind.String()))
 }
 
-// Done: nothing is left to do for a message. It tells how long that took since the
+// Done tells that nothing is left to do for a message. It tells how long that took since the
 // message was accepted.
 func (l *Log) Done(m *relay.Message, s *relay.State) {
 	var delivered, failed, cancelled int
@@ -96,7 +96,7 @@ func (l *Log) Done(m *relay.Message, s *relay.State) {
 		took(l.now().Sub(m.Accepted)))
 }
 
-// LaneRests: all mail of one account or destination waits for pause.
+// LaneRests tells that all mail of one account or destination waits for pause.
 func (l *Log) LaneRests(lane, rule string, pause time.Duration) {
 	l.write(slog.LevelWarn, "lane rests", text(FieldLane, lane), slog.String(FieldRule, rule),
 		millis(FieldPause, pause))

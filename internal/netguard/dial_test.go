@@ -35,14 +35,14 @@ func addrs(list ...string) []netip.Addr {
 }
 
 // listen opens a listener on loopback that counts connections.
-func listen(t *testing.T) (port uint16, accepted *atomic.Int32) {
+func listen(t *testing.T) (uint16, *atomic.Int32) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ln.Close() })
-	accepted = new(atomic.Int32)
+	accepted := new(atomic.Int32)
 	go func() {
 		for {
 			c, err := ln.Accept()
