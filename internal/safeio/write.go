@@ -10,22 +10,22 @@ import (
 	"path/filepath"
 )
 
-// unfinished marks the name of a file that is being written. Such a file was left
-// by a crash if it is found at start, and may be removed.
-const unfinished = ".new"
+// UnfinishedSuffix marks the name of a file that is being written. Such a file was
+// left by a crash if it is found at start, and may be removed.
+const UnfinishedSuffix = ".new"
 
 // Unfinished reports whether name is that of a file whose writing was never
 // finished.
-func Unfinished(name string) bool { return path.Ext(name) == unfinished }
+func Unfinished(name string) bool { return path.Ext(name) == UnfinishedSuffix }
 
 // Write makes a file from everything that content gives, durable when it returns
 // nil. After an error nothing of that name was made or changed. It returns the
 // number of bytes.
 func Write(fsys FS, name string, content io.Reader) (int64, error) {
-	temporary := name + unfinished
-	n, err := writeNew(fsys, temporary, content)
+	temporary := name + UnfinishedSuffix
+	n, err := Spool(fsys, temporary, content)
 	if err == nil {
-		err = publish(fsys, temporary, name)
+		err = Publish(fsys, temporary, name)
 	}
 	if err != nil {
 		fsys.Remove(temporary) //nolint:errcheck // the first error is the one to tell; a remainder is removed at start
@@ -34,7 +34,9 @@ func Write(fsys FS, name string, content io.Reader) (int64, error) {
 	return n, nil
 }
 
-func writeNew(fsys FS, name string, content io.Reader) (int64, error) {
+// Spool is the first half of Write: the bytes are durable, but a power cut may still
+// take the name away. The name should be one that Unfinished knows.
+func Spool(fsys FS, name string, content io.Reader) (int64, error) {
 	f, err := fsys.Create(name)
 	if err != nil {
 		return 0, fmt.Errorf("make %s: %w", name, err)
@@ -49,7 +51,8 @@ func writeNew(fsys FS, name string, content io.Reader) (int64, error) {
 	return n, f.Close()
 }
 
-func publish(fsys FS, temporary, name string) error {
+// Publish is the second half of Write.
+func Publish(fsys FS, temporary, name string) error {
 	if err := fsys.Rename(temporary, name); err != nil {
 		return fmt.Errorf("rename %s: %w", temporary, err)
 	}

@@ -31,11 +31,10 @@ type Ticket struct {
 	length int
 	lazy   bool
 	done   chan struct{} // receives one value
+	pool   *sync.Pool    // where it goes when its caller knows
 	ref    Ref
 	err    error
 }
-
-var tickets = sync.Pool{New: func() any { return &Ticket{done: make(chan struct{}, 1)} }}
 
 // Append keeps a record: it is durable when Append returns nil. store.ErrFull means
 // that there is no room and that it was not kept; store.ErrUnknown, that nobody can
@@ -51,8 +50,11 @@ func (j *Journal) Append(r Record) (Ref, error) {
 // Enqueue takes a record and does not wait. Records become durable in the order in
 // which they were enqueued.
 func (j *Journal) Enqueue(r Record) (*Ticket, error) {
-	t := tickets.Get().(*Ticket)
-	t.record, t.length, t.lazy = r, r.length(), false
+	t, ok := j.tickets.Get().(*Ticket)
+	if !ok {
+		t = &Ticket{done: make(chan struct{}, 1), pool: &j.tickets}
+	}
+	t.record, t.length = r, r.length()
 	if err := j.enqueue(t); err != nil {
 		t.free()
 		return nil, err
@@ -120,5 +122,5 @@ func (t *Ticket) finish(ref Ref, err error) {
 
 func (t *Ticket) free() {
 	t.record, t.ref, t.err = Record{}, Ref{}, nil
-	tickets.Put(t)
+	t.pool.Put(t)
 }

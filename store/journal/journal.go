@@ -110,6 +110,7 @@ type Journal struct {
 	head     *segment
 	groups   uint64
 
+	tickets sync.Pool
 	wake    chan struct{}
 	failed  chan struct{}
 	stop    chan struct{} // ends waiting for room
@@ -176,6 +177,10 @@ func (j *Journal) refusal() error {
 	}
 	return nil
 }
+
+// Fail makes the log refuse everything from now on, because a flush failed of
+// something that its records refer to. It returns the error that everybody gets.
+func (j *Journal) Fail(cause error) error { return j.fail(cause) }
 
 // fail makes everything from now on ErrUnknown.
 func (j *Journal) fail(cause error) error {

@@ -16,7 +16,6 @@ import (
 
 const (
 	segmentPrefix = "segment-"
-	unfinished    = ".new"
 )
 
 // pool holds segments that are made, blank and in nobody's use, and makes new ones

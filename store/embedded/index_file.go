@@ -1,0 +1,114 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/relayd/relayd/internal/safeio"
+	"github.com/relayd/relayd/store/journal"
+)
+
+// The buckets. Every file has meta, messages and keys; the index of what lives has
+// events as well.
+var (
+	bucketMeta     = []byte("meta")
+	bucketMessages = []byte("messages") // id: the message with its state
+	bucketKeys     = []byte("keys")     // kind, hash of the value, id: nothing
+	bucketEvents   = []byte("events")   // id, revision: the event
+
+	stateBuckets   = [][]byte{bucketMeta, bucketMessages, bucketKeys, bucketEvents}
+	historyBuckets = [][]byte{bucketMeta, bucketMessages, bucketKeys}
+)
+
+var (
+	keyFormat   = []byte("format")
+	keyPosition = []byte("position")
+)
+
+const (
+	// indexFormat is the version of the files; other versions are not read.
+	indexFormat = 1
+	// indexLimit is the largest file: far more than a million waiting messages need.
+	indexLimit = 64 << 30
+	// boltLockWait is long enough for a process that is just ending.
+	boltLockWait = 2 * time.Second
+)
+
+// openBoltFile opens a file of the index, and makes it if it is missing. bbolt's
+// panics about a damaged file become errors.
+func openBoltFile(name string, buckets [][]byte) (db *bolt.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			db, err = nil, fmt.Errorf("%s: %v: %w", name, p, ErrDamaged)
+		}
+	}()
+	_, statErr := os.Stat(name)
+	db, err = bolt.Open(name, 0o600, &bolt.Options{
+		Timeout: boltLockWait, FreelistType: bolt.FreelistMapType, NoFreelistSync: true,
+		NoStatistics: true, MaxSize: indexLimit,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", name, err)
+	}
+	if err := db.Update(func(tx *bolt.Tx) error { return makeBuckets(tx, buckets) }); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", name, err), db.Close())
+	}
+	if errors.Is(statErr, fs.ErrNotExist) {
+		// A power cut before this leaves a file that is made again.
+		if err := safeio.SyncDir(filepath.Dir(name)); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
+	return db, nil
+}
+
+func makeBuckets(tx *bolt.Tx, buckets [][]byte) error {
+	for _, b := range buckets {
+		if _, err := tx.CreateBucketIfNotExists(b); err != nil {
+			return err
+		}
+	}
+	meta := tx.Bucket(bucketMeta)
+	if v := meta.Get(keyFormat); v != nil {
+		if len(v) != 4 || binary.BigEndian.Uint32(v) != indexFormat {
+			return fmt.Errorf("format %x is not known to this program", v)
+		}
+		return nil
+	}
+	return meta.Put(keyFormat, binary.BigEndian.AppendUint32(nil, indexFormat))
+}
+
+func removeFile(name string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return safeio.SyncDir(filepath.Dir(name))
+}
+
+func readPosition(db *bolt.DB) (p journal.Position, err error) {
+	err = db.View(func(tx *bolt.Tx) error {
+		p = positionIn(tx)
+		return nil
+	})
+	return p, err
+}
+
+func positionIn(tx *bolt.Tx) journal.Position {
+	v := tx.Bucket(bucketMeta).Get(keyPosition)
+	if len(v) != 12 {
+		return journal.Position{}
+	}
+	return journal.Position{Segment: binary.BigEndian.Uint64(v), Offset: binary.BigEndian.Uint32(v[8:])}
+}
+
+func putPosition(tx *bolt.Tx, p journal.Position) error {
+	v := binary.BigEndian.AppendUint64(nil, p.Segment)
+	return tx.Bucket(bucketMeta).Put(keyPosition, binary.BigEndian.AppendUint32(v, p.Offset))
+}
