@@ -23,6 +23,7 @@ var replies []byte
 // Rules classifies answers. It never changes and may be used concurrently.
 type Rules struct {
 	byPlace map[relay.Where][]*rule // rules, then defaults
+	hints   map[string]string       // by rule
 }
 
 // New gives the rules that are part of the program.
@@ -39,8 +40,9 @@ func Parse(data []byte) (*Rules, error) {
 	if err != nil {
 		return nil, fmt.Errorf("check the reply rules: %w", err)
 	}
-	r := &Rules{byPlace: make(map[relay.Where][]*rule)}
+	r := &Rules{byPlace: make(map[relay.Where][]*rule), hints: make(map[string]string, len(compiled))}
 	for _, c := range compiled {
+		r.hints[c.class.Rule] = c.class.Hint
 		for _, where := range c.where {
 			r.byPlace[where] = append(r.byPlace[where], c)
 		}

@@ -234,7 +234,7 @@ func (c *Conductor) conclude(j *job, d *relay.Delivery, a *relay.Attempt) {
 		return // recording failed earlier: the store says what is true at the next load
 	}
 	now := time.Now()
-	p := policy{backoff: c.o.Backoff, unknownWait: c.o.UnknownWait, random: c.o.Random}
+	p := policy{backoff: c.o.Backoff, unknownWait: c.o.UnknownWait, random: c.o.Random, noCopies: c.o.NoCopies}
 	s := settle(p, now, j.m, j.s, d.Route, a)
 	kind := c.applyControls(j, s, now)
 	e := relay.Event{At: now, Kind: relay.EventAttempt, Route: d.Route, Peer: a.Peer, Results: a.Results}

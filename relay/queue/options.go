@@ -82,6 +82,7 @@ type Options struct {
 
 	Backoff     Backoff       // the ordinary schedule of attempts
 	CopyBackoff Backoff       // the schedule of Sent copies
+	NoCopies    bool          // makes no Sent copies
 	DelayAfter  time.Duration // a delay notice is made after this age; 0 makes none
 	UnknownWait time.Duration // how long an unknown outcome rests before it is looked up or sent again
 

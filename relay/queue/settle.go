@@ -14,6 +14,7 @@ type policy struct {
 	backoff     Backoff
 	unknownWait time.Duration
 	random      func() float64
+	noCopies    bool
 }
 
 // settle gives the state after an attempt over the route: every answer becomes the
@@ -28,7 +29,7 @@ func settle(p policy, now time.Time, m *relay.Message, old *relay.State, route r
 	for i := range a.Results {
 		p.settleRecipient(now, m, s, a, &a.Results[i])
 	}
-	if wantsCopy(m, s) {
+	if !p.noCopies && wantsCopy(m, s) {
 		s.Copy = relay.Copy{Status: relay.CopyPending, Account: s.Route.Account, Since: now}
 	}
 	return s

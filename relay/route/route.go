@@ -35,15 +35,17 @@ type Directory interface {
 // Options is what New needs.
 type Options struct {
 	Directory Directory
+	NoDirect  bool // hold what would be delivered directly
 }
 
 // Router decides routes. It may be used concurrently.
 type Router struct {
 	directory Directory
+	noDirect  bool
 }
 
 // New makes a Router.
-func New(o Options) *Router { return &Router{directory: o.Directory} }
+func New(o Options) *Router { return &Router{directory: o.Directory, noDirect: o.NoDirect} }
 
 // Route decides the way of m as things stand now. An error means that the directory
 // could not be asked, and the attempt has to be made later.
@@ -57,7 +59,7 @@ func (r *Router) Route(ctx context.Context, m *relay.Message) (relay.Route, erro
 
 // facts asks only for what the kind of the message needs.
 func (r *Router) facts(ctx context.Context, m *relay.Message) (f Facts, err error) {
-	f = Facts{Kind: m.Kind, NullSender: m.Envelope.ReturnPath.IsZero(), Organisation: m.Organisation}
+	f = Facts{Kind: m.Kind, NullSender: m.Envelope.ReturnPath.IsZero(), Organisation: m.Organisation, NoDirect: r.noDirect}
 	owner := m.From
 	if m.Kind == relay.KindReport {
 		if len(m.Envelope.Recipients) == 0 {

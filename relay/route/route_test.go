@@ -48,6 +48,8 @@ func TestDecide(t *testing.T) {
 		"other's parked account":   {Facts{Organisation: "b", Account: account(relay.AccountParked, proved)}, relay.RouteDirect, "", "account.other_organisation"},
 		"other organisation, held": {Facts{Organisation: "b", Policy: hold, Account: account(relay.AccountVerified, proved)}, relay.RouteHold, "", "policy.fall_back"},
 		"null sender":              {Facts{NullSender: true, Account: account(relay.AccountVerified, proved)}, relay.RouteDirect, "", "sender.null"},
+		"no direct delivery":       {Facts{NoDirect: true}, relay.RouteHold, "", "policy.no_direct"},
+		"no direct, verified":      {Facts{NoDirect: true, Account: account(relay.AccountVerified, proved)}, relay.RouteAccount, "a1", "account.verified"},
 		"null sender, parked":      {Facts{NullSender: true, Account: account(relay.AccountParked, proved)}, relay.RouteDirect, "", "sender.null"},
 		"null sender, policy hold": {Facts{NullSender: true, Policy: hold}, relay.RouteDirect, "", "sender.null"},
 		"report, verified":         {Facts{Kind: relay.KindReport, NullSender: true, Account: account(relay.AccountVerified, proved)}, relay.RouteInbox, "a1", "report.inbox"},

@@ -14,6 +14,7 @@ type Facts struct {
 	Account      *relay.Account // to which Address belongs; nil if to none
 	Organisation string         // of the submitter; empty if it belongs to the operator or there is none
 	Policy       relay.Policy   // of the sender's organisation
+	NoDirect     bool           // the operator switched direct delivery off
 }
 
 // rule is one question. It decides, or leaves the decision to the next one.
@@ -47,11 +48,24 @@ func decide(f Facts) (relay.Route, []string) {
 	for _, r := range rules() {
 		route, decided := r.decide(f)
 		if decided {
+			route = permitted(f, route)
 			return route, append(steps, fmt.Sprintf("%s Yes: %s.", r.asks, route.Reason))
 		}
 		steps = append(steps, r.asks+" No.")
 	}
 	return relay.Route{Kind: relay.RouteHold, Rule: "route.none", Reason: "no rule decides"}, steps
+}
+
+// permitted holds what would go directly where the operator allows no direct
+// delivery.
+func permitted(f Facts, route relay.Route) relay.Route {
+	if route.Kind != relay.RouteDirect || !f.NoDirect {
+		return route
+	}
+	return relay.Route{
+		Kind: relay.RouteHold, Rule: "policy.no_direct",
+		Reason: route.Reason + ", but direct delivery is switched off (direct.enabled)",
+	}
 }
 
 // A report is filed in the INBOX of its recipient, if relayd can reach it by IMAP.
