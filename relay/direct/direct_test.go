@@ -87,7 +87,7 @@ func setUp(t *testing.T, change ...func(*Options)) *fixture {
 	f.dns.Trouble("servfail.example", resolvertest.ServFail)
 	o := Options{
 		Dialer: f.world, Classifier: simple{}, Hostname: "relay.example", OwnNames: []string{"backup.relay.example"},
-		Resolver: resolver.New(resolver.Options{Dialer: &net.Dialer{}, Servers: []string{f.dns.Addr()}, Timeout: 500 * time.Millisecond, Rounds: 1}),
+		Resolver: resolver.New(resolver.Options{Dialer: &net.Dialer{}, Servers: []string{f.dns.Addr()}, Timeout: 10 * time.Second, Rounds: 1}),
 	}
 	for _, c := range change {
 		c(&o)

@@ -79,8 +79,8 @@ func before(hosts []string, records []resolver.MX, isOwn func(string) bool) []st
 		return hosts
 	}
 	return slices.DeleteFunc(hosts, func(host string) bool {
-		return slices.ContainsFunc(records, func(mx resolver.MX) bool {
-			return mx.Host == host && int(mx.Preference) >= limit
+		return !slices.ContainsFunc(records, func(mx resolver.MX) bool {
+			return mx.Host == host && int(mx.Preference) < limit
 		})
 	})
 }
