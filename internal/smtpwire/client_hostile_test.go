@@ -253,7 +253,13 @@ func TestForgetsBeforeTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := &tls.Config{ServerName: "mx.example", RootCAs: ca.Pool(), MinVersion: tls.VersionTLS12}
-	if err := errors.Join(c.StartTLS(t.Context(), cfg), c.Hello(t.Context())); err != nil {
+	if err := c.StartTLS(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	if e := c.Extensions(); e.Pipelining || len(e.Auth) > 0 {
+		t.Errorf("still known behind the handshake: %+v", e)
+	}
+	if err := c.Hello(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if e := c.Extensions(); e.Pipelining || len(e.Auth) > 0 || !e.EightBitMIME || !strings.HasPrefix(c.TLSText(), "TLS 1.3 TLS_") {

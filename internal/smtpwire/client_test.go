@@ -484,6 +484,10 @@ func TestSend(t *testing.T) {
 			if got := outcome(receipt); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
+			complete := strings.Contains(c.script, "C: .\n") || strings.HasSuffix(c.script, "C: .") || strings.Contains(c.script, "BDAT")
+			if receipt.DotSent != complete {
+				t.Errorf("DotSent is %t", receipt.DotSent)
+			}
 			if (err != nil) != c.broken || client.Usable() == c.broken {
 				t.Errorf("the connection: usable %t, error %v", client.Usable(), err)
 			}
