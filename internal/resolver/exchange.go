@@ -71,7 +71,8 @@ func (r *Resolver) exchangeOver(ctx context.Context, network, server string, q *
 			return nil, err
 		}
 	}
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
 	packed, err := q.Pack()
 	if err != nil {
 		return nil, err

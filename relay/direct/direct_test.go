@@ -138,7 +138,7 @@ func results(t *testing.T, del *relay.Delivery, a relay.Attempt) string {
 	return strings.Join(lines, "; ")
 }
 
-// Parts of dialogs.
+// Parts of dialogues.
 const (
 	hello   = "S: 220 mx ready\nC: EHLO relay.example\nS: 250-mx greets\nS: 250-PIPELINING\nS: 250 8BITMIME\n"
 	toBob   = "C: MAIL FROM:<jane@acme.example> BODY=8BITMIME\nC: RCPT TO:<bob@\nC: DATA\nS: 250 ok\nS: 250 ok\nS: 354 go\nBODY\n"

@@ -71,7 +71,7 @@ func (w *world) calls() string {
 type mx struct {
 	t       *testing.T
 	addr    string
-	dialogs []string
+	scripts []string
 
 	mu     sync.Mutex
 	met    int
@@ -80,13 +80,13 @@ type mx struct {
 }
 
 // exchanger starts a scripted exchanger at a made-up address of the world.
-func (w *world) exchanger(address string, dialogs ...string) *mx {
+func (w *world) exchanger(address string, scripts ...string) *mx {
 	w.t.Helper()
 	listener, err := new(net.ListenConfig).Listen(w.t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	m := &mx{t: w.t, addr: listener.Addr().String(), dialogs: dialogs}
+	m := &mx{t: w.t, addr: listener.Addr().String(), scripts: scripts}
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
@@ -103,8 +103,8 @@ func (w *world) exchanger(address string, dialogs ...string) *mx {
 		running.Wait()
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if m.met < len(m.dialogs) {
-			w.t.Errorf("%s: %d of %d connections came", address, m.met, len(m.dialogs))
+		if m.met < len(m.scripts) {
+			w.t.Errorf("%s: %d of %d connections came", address, m.met, len(m.scripts))
 		}
 	})
 	w.mu.Lock()
@@ -119,12 +119,12 @@ func (m *mx) serve(conn net.Conn) {
 	at := m.met
 	m.met++
 	m.mu.Unlock()
-	if at >= len(m.dialogs) {
+	if at >= len(m.scripts) {
 		m.t.Errorf("connection %d was not expected", at+1)
 		return
 	}
 	c := &conversation{mx: m, conn: conn, r: bufio.NewReader(conn)}
-	for line := range strings.SplitSeq(m.dialogs[at], "\n") {
+	for line := range strings.SplitSeq(m.scripts[at], "\n") {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}

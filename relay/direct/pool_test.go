@@ -86,17 +86,17 @@ func TestLimitsOfReuse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := setUp(t, func(o *Options) { o.Pool = c.pool })
-			dialogs := make([]string, c.want)
+			scripts := make([]string, c.want)
 			for i := range 3 {
-				dialogs[i*c.want/3] += toBob + kept
+				scripts[i*c.want/3] += toBob + kept
 			}
 			if c.want == 2 {
-				dialogs = []string{toBob + kept + toBob + kept, toBob + kept}
+				scripts = []string{toBob + kept + toBob + kept, toBob + kept}
 			}
-			for i := range dialogs {
-				dialogs[i] = hello + dialogs[i]
+			for i := range scripts {
+				scripts[i] = hello + scripts[i]
 			}
-			mx := f.exchanger("192.0.2.1:25", dialogs...)
+			mx := f.exchanger("192.0.2.1:25", scripts...)
 			for range 3 {
 				f.d.Deliver(t.Context(), delivery(nil, "bob@world.example"))
 				f.idleRest(t, c.pool.IdleTimeout == time.Nanosecond)

@@ -127,7 +127,7 @@ func (s *signer) start(keys []parsedKey, names []string) ([]*dkim.Signer, error)
 			Expiration:             time.Now().Add(s.life),
 		})
 		if err != nil {
-			closeAll(signers)
+			err = errors.Join(err, closeAll(signers))
 			return nil, fmt.Errorf("start signing with %s: %w", k.Selector, err)
 		}
 		signers = append(signers, one)
@@ -142,7 +142,7 @@ func run(signers []*dkim.Signer, content io.Reader) ([]byte, error) {
 		writers[i] = s
 	}
 	_, err := io.Copy(io.MultiWriter(writers...), content)
-	if err = errors.Join(err, closeAll(signers)); err != nil {
+	if err := errors.Join(err, closeAll(signers)); err != nil {
 		return nil, err
 	}
 	var fields bytes.Buffer

@@ -56,6 +56,7 @@ func newSigner(keys Keys) *signer {
 
 // lookup serves the records of the keys as a DNS would.
 func (k keyring) lookup(t testing.TB) func(string) ([]string, error) {
+	t.Helper()
 	return func(name string) ([]string, error) {
 		for _, keys := range k {
 			for _, key := range keys {

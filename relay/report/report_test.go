@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -441,7 +442,7 @@ func FuzzReport(f *testing.F) {
 		s.Recipients[0].Reply.Text, s.Recipients[0].Peer = reply, peer
 		d := made(t, newReporter(sp), sp, m, s, relay.ReportFailure, content)
 		for field := range d.header {
-			if !strings.Contains("|From|To|Subject|Date|Message-Id|In-Reply-To|References|Auto-Submitted|Mime-Version|Content-Type|Content-Transfer-Encoding|", "|"+field+"|") {
+			if !slices.Contains(strings.Fields("From To Subject Date Message-Id In-Reply-To References Auto-Submitted Mime-Version Content-Type Content-Transfer-Encoding"), field) {
 				t.Errorf("field %q came in", field)
 			}
 		}
@@ -449,7 +450,7 @@ func FuzzReport(f *testing.F) {
 			t.Errorf("groups %v", d.recipients)
 		}
 		for field := range d.recipients[0] {
-			if !strings.Contains("|Original-Recipient|Final-Recipient|Action|Status|Remote-Mta|Diagnostic-Code|Last-Attempt-Date|Final-Log-Id|", "|"+field+"|") {
+			if !slices.Contains(strings.Fields("Original-Recipient Final-Recipient Action Status Remote-Mta Diagnostic-Code Last-Attempt-Date Final-Log-Id"), field) {
 				t.Errorf("field %q came in", field)
 			}
 		}

@@ -41,7 +41,8 @@ func readHeader(content io.Reader, limit int) ([]byte, error) {
 	field := 0 // where the last field began
 	for {
 		line, err := br.ReadBytes('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
+		ended := errors.Is(err, io.EOF)
+		if err != nil && !ended {
 			return nil, err
 		}
 		if len(line) > 0 && line[0] != ' ' && line[0] != '\t' {
@@ -50,7 +51,7 @@ func readHeader(content io.Reader, limit int) ([]byte, error) {
 		if len(header)+len(line) > limit {
 			return header[:field], nil
 		}
-		if err != nil || len(bytes.TrimRight(line, "\r\n")) == 0 {
+		if ended || len(bytes.TrimRight(line, "\r\n")) == 0 {
 			return header, nil
 		}
 		header = append(header, line...)
