@@ -246,6 +246,8 @@ type Direct struct {
 
 // Sent is the copy in the sender's Sent folder.
 type Sent struct {
+	// Whether copies are filed at all.
+	Enabled bool `yaml:"enabled"`
 	// The waits after the first attempts to file a copy.
 	Retry []time.Duration `yaml:"retry" min:"1s" max:"7d"`
 	// The wait after every later attempt.

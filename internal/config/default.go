@@ -47,6 +47,7 @@ func Default() *Config {
 			IdleTimeout: 5 * time.Second, MaxMessages: 100, MaxConnections: 500,
 		},
 		Sent: Sent{
+			Enabled:   true,
 			Retry:     []time.Duration{30 * time.Second, 2 * minute, 10 * minute, 30 * minute, hour},
 			RetryThen: 2 * hour, GiveUpAfter: 7 * day, PerMailbox: 1, IdleTimeout: minute,
 		},
