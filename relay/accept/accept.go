@@ -71,8 +71,17 @@ type Options struct {
 	MaxReceived     int // Received fields that a message may bring along
 	MaxPasses       int // of these, how many may be our own
 
-	MaxMessages int64 // in the queue, when a transaction begins; 0 means that only the spool limits
-	MaxBytes    int64 // likewise
+	// What Room looks at when a transaction begins. A zero limit means that only the
+	// spool decides, when the message is there.
+	MaxMessages int64                 // in the queue
+	MaxBytes    int64                 // in the queue
+	FreeDisk    func() (int64, error) // octets free on the disk of the queue; may be nil
+	MinFreeDisk int64                 // octets that stay free beside the message
+
+	// Accepted and Repeated hear of messages that are durable; they may be nil and
+	// must not block. wait is the time since the last octet of the content came.
+	Accepted func(c relay.Client, m *relay.Message, wait time.Duration)
+	Repeated func(c relay.Client, first relay.ID)
 }
 
 // Acceptor takes submitted messages. It may be used concurrently.
@@ -120,7 +129,20 @@ func (a *Acceptor) Room(ctx context.Context, size int64) error {
 	if a.MaxBytes > 0 && (usage.Bytes >= a.MaxBytes || size > a.MaxBytes-usage.Bytes) {
 		return noRoom(fmt.Errorf("%w: %d octets wait", store.ErrFull, usage.Bytes))
 	}
-	return nil
+	return a.roomOnDisk(size)
+}
+
+// roomOnDisk refuses early what the disk cannot take (attack row R7). If the disk
+// cannot be asked, the spool decides.
+func (a *Acceptor) roomOnDisk(size int64) error {
+	if a.FreeDisk == nil {
+		return nil
+	}
+	free, err := a.FreeDisk()
+	if err != nil || size <= free-a.MinFreeDisk {
+		return nil
+	}
+	return noRoom(fmt.Errorf("%w: %d octets are free on the disk", store.ErrFull, free))
 }
 
 // Acknowledged notes that the client saw the 250 for id.
@@ -144,7 +166,22 @@ func (a *Acceptor) Accept(ctx context.Context, sub *relay.Submission, content io
 	if err != nil {
 		return relay.ID{}, err
 	}
-	return a.spool(ctx, m, head, newStream(m, head, repaired, content))
+	s := newStream(m, head, repaired, content)
+	id, err := a.spool(ctx, m, head, s)
+	if err == nil {
+		a.tell(sub.Client, m, id, s)
+	}
+	return id, err
+}
+
+// tell passes on what became of a message.
+func (a *Acceptor) tell(c relay.Client, m *relay.Message, id relay.ID, s *stream) {
+	switch {
+	case id != m.ID && a.Repeated != nil:
+		a.Repeated(c, id)
+	case id == m.ID && a.Accepted != nil:
+		a.Accepted(c, m, time.Since(s.ended))
+	}
 }
 
 func newMessage(sub *relay.Submission) *relay.Message {

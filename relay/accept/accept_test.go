@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/store"
@@ -211,6 +213,52 @@ func TestRoom(t *testing.T) {
 		if (err != nil) != tc.full || (tc.full && (!errors.As(err, &answer) || answer.Code != 452 || answer.Enhanced != relay.Enhanced{4, 3, 1})) {
 			t.Errorf("%s: %v, want full %v", name, err, tc.full)
 		}
+	}
+}
+
+// R7: a disk that is nearly full.
+func TestRoomOnDisk(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		free, size int64
+		err        error
+		full       bool
+	}{
+		"enough":       {150, 50, nil, false},
+		"not enough":   {150, 51, nil, true},
+		"below":        {99, 0, nil, true},
+		"huge size":    {150, math.MaxInt64, nil, true},
+		"no answer":    {0, 1, syscall.EIO, false},
+		"size unknown": {100, 0, nil, false},
+	} {
+		s := newScene(t, func(o *Options) {
+			o.MinFreeDisk, o.FreeDisk = 100, func() (int64, error) { return tc.free, tc.err }
+		})
+		if err := s.Room(t.Context(), tc.size); (err != nil) != tc.full || (tc.full && !errors.Is(err, store.ErrFull)) {
+			t.Errorf("%s: %v, want full %v", name, err, tc.full)
+		}
+	}
+}
+
+func TestWhoHears(t *testing.T) {
+	t.Parallel()
+	var accepted, repeated []relay.ID
+	s := newScene(t, func(o *Options) {
+		o.Accepted = func(c relay.Client, m *relay.Message, wait time.Duration) {
+			if c.Hello != "crm.acme.example" || m.Size == 0 || wait < 0 || wait > time.Hour {
+				t.Errorf("heard of %+v, %+v after %v", c, m, wait)
+			}
+			accepted = append(accepted, m.ID)
+		}
+		o.Repeated = func(_ relay.Client, first relay.ID) { repeated = append(repeated, first) }
+	})
+	id, _ := s.Accept(t.Context(), submission(), strings.NewReader(plainMessage))
+	s.spool.first = relay.ID{1}
+	_, _ = s.Accept(t.Context(), submission(), strings.NewReader(plainMessage))
+	s.spool.fails = store.ErrFull
+	_, _ = s.Accept(t.Context(), submission(), strings.NewReader(plainMessage))
+	if !slices.Equal(accepted, []relay.ID{id}) || !slices.Equal(repeated, []relay.ID{{1}}) {
+		t.Errorf("accepted %v, repeated %v", accepted, repeated)
 	}
 }
 

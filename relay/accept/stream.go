@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"time"
 
 	"github.com/relayd/relayd/relay"
 )
@@ -21,6 +22,7 @@ type stream struct {
 	size    int64     // of what was given out
 	last    [2]byte   // the last two octets given out
 	failed  error     // what rest returned, if it was not io.EOF
+	ended   time.Time // when the end was reached
 }
 
 func newStream(m *relay.Message, head *header, repaired []byte, content io.Reader) *stream {
@@ -80,6 +82,7 @@ func (s *stream) finish(p []byte) (int, error) {
 		s.head = []byte("\r\n")
 		return s.Read(p)
 	}
+	s.ended = time.Now()
 	s.hash.Sum(s.message.BodyHash[:0])
 	s.message.Size = s.size
 	return 0, io.EOF
