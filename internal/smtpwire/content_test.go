@@ -308,3 +308,26 @@ func BenchmarkSHA256(b *testing.B) {
 		sha256.Sum256(p)
 	}
 }
+
+func TestCheckContent(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		in, want string
+		err      error
+	}{
+		{"a\r\n.\r\nb\r\n", "a\r\n.\r\nb\r\n", nil},
+		{"a", "a\r\n", nil},
+		{"", "", nil},
+		{"a\nb\r\n", "", ErrBadContent},
+		{"a\r", "", ErrBadContent},
+		{strings.Repeat("x", 1001), "", ErrTooLarge},
+	} {
+		got, err := io.ReadAll(CheckContent(iotest.HalfReader(strings.NewReader(tt.in)), 1000))
+		if !errors.Is(err, tt.err) || (err == nil && string(got) != tt.want) {
+			t.Errorf("%.20q: %.20q, %v; want %q, %v", tt.in, got, err, tt.want, tt.err)
+		}
+	}
+	if _, err := io.ReadAll(CheckContent(iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader("ab"))), 1000)); !errors.Is(err, iotest.ErrTimeout) {
+		t.Errorf("err = %v; want that of the source", err)
+	}
+}

@@ -74,7 +74,8 @@ type ServerOptions struct {
 	MaxAuthFailures int           // of one connection
 	Handshake       time.Duration // for the whole TLS handshake
 	Login           time.Duration // from the start until AUTH succeeded
-	Command         time.Duration // for one whole command line, waiting included
+	Idle            time.Duration // for the first octet of a command
+	Command         time.Duration // for the rest of its line
 	Stall           time.Duration // for the next octets of a message
 	Message         time.Duration // for one whole message
 	Write           time.Duration // for handing over replies
@@ -93,7 +94,8 @@ const (
 	DefaultMaxAuthFailures = 3                // attack row B2
 	DefaultHandshake       = 30 * time.Second //
 	DefaultLogin           = 2 * time.Minute  //
-	DefaultCommand         = 5 * time.Minute  // RFC 5321 §4.5.3.2.7
+	DefaultIdle            = 5 * time.Minute  // RFC 5321 §4.5.3.2.7
+	DefaultCommand         = time.Minute      //
 	DefaultStall           = 3 * time.Minute  // RFC 5321 §4.5.3.2.5
 	DefaultMessage         = 30 * time.Minute //
 	DefaultWrite           = time.Minute      //
@@ -118,12 +120,18 @@ func (o ServerOptions) withDefaults() ServerOptions {
 	o.MaxAuthFailures = cmp.Or(o.MaxAuthFailures, DefaultMaxAuthFailures)
 	o.Handshake = cmp.Or(o.Handshake, DefaultHandshake)
 	o.Login = cmp.Or(o.Login, DefaultLogin)
+	o.Idle = cmp.Or(o.Idle, DefaultIdle)
 	o.Command = cmp.Or(o.Command, DefaultCommand)
 	o.Stall = cmp.Or(o.Stall, DefaultStall)
 	o.Message = cmp.Or(o.Message, DefaultMessage)
 	o.Write = cmp.Or(o.Write, DefaultWrite)
 	o.MinRate = cmp.Or(o.MinRate, DefaultMinRate)
 	o.MinRateGrace = cmp.Or(o.MinRateGrace, DefaultMinRateGrace)
+	if o.TLS != nil {
+		// With session tickets Microsoft's SMTP client fails (golang/go issue 70232).
+		o.TLS = o.TLS.Clone()
+		o.TLS.SessionTicketsDisabled = true
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

@@ -173,27 +173,32 @@ func (c *ServerConn) step(ctx context.Context) verdict {
 	return c.count(c.obey(ctx, parseCommand(line)))
 }
 
-// readCommand reads a line within the time for one command.
+// readCommand reads a line within the times for a command.
 func (c *ServerConn) readCommand(limit int) ([]byte, error) {
-	until := time.Now().Add(c.opts.Command)
-	if login := c.started.Add(c.opts.Login); c.phase != phaseReady && login.Before(until) {
-		until = login
+	last := farAway
+	if c.phase != phaseReady {
+		last = c.started.Add(c.opts.Login)
 	}
 	c.wire.setIdle(!c.tx.open)
 	defer c.wire.setIdle(false)
-	return c.readCommandUntil(until, limit)
+	return c.readCommandUntil(last, limit)
 }
 
-// readCommandUntil reads a line until the time given. A line that came in a read
+// farAway is later than every deadline.
+var farAway = time.Unix(1<<40, 0)
+
+// readCommandUntil reads a line: the first octet within Idle, the rest within
+// Command, however many reads that takes, and all until last. A line that came in a read
 // after the answer to a final dot was sent shows that the client saw it.
 //
 // A CR inside a line that ended properly is no error here: the parser takes no
 // control characters and knows the better answer.
-func (c *ServerConn) readCommandUntil(until time.Time, limit int) ([]byte, error) {
-	c.wire.deadline = func() time.Time { return until }
+func (c *ServerConn) readCommandUntil(last time.Time, limit int) ([]byte, error) {
+	c.wire.until(earliest(last, time.Now().Add(c.opts.Idle)))
 	if err := c.peek(); err != nil {
 		return nil, err
 	}
+	c.wire.until(earliest(last, time.Now().Add(c.opts.Command)))
 	line, err := c.wire.r.ReadLine(limit)
 	if err != nil && (!errors.Is(err, ErrBareLineEnd) || line == nil) {
 		return nil, err

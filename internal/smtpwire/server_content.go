@@ -199,7 +199,7 @@ func (c *ServerConn) nextChunk(src *chunkSource) (int64, bool, error) {
 // commandInside reads a command between two chunks, within the time for the
 // command and for the message.
 func (c *ServerConn) commandInside() (command, error) {
-	line, err := c.readCommandUntil(earliest(time.Now().Add(c.opts.Command), c.messageEnd), maxCommandLine)
+	line, err := c.readCommandUntil(c.messageEnd, maxCommandLine)
 	if err != nil {
 		return command{}, err
 	}

@@ -226,12 +226,13 @@ func TestR4Slow(t *testing.T) {
 		opts             ServerOptions
 		atMost           time.Duration
 	}{
-		{"command", "", long, 20 * time.Second, ServerOptions{}, DefaultCommand},
+		{"command", "", long, 20 * time.Second, ServerOptions{}, 20*time.Second + DefaultCommand},
 		{"content under the rate", transaction + "DATA\r\n", long, 20 * time.Second, ServerOptions{}, DefaultMinRateGrace + time.Second},
 		{"content that stops", transaction + "DATA\r\n", "", 0, ServerOptions{MinRateGrace: time.Hour}, DefaultStall},
 		{"content without end", transaction + "DATA\r\n", long, time.Minute, ServerOptions{MinRateGrace: 24 * time.Hour}, DefaultMessage},
 		{"chunk that trickles", transaction + "BDAT 50000000 LAST\r\n", long, 20 * time.Second, ServerOptions{}, DefaultMinRateGrace + time.Second},
-		{"command between chunks", transaction + "BDAT 1\r\nx", long, time.Minute, ServerOptions{}, DefaultCommand},
+		{"command between chunks", transaction + "BDAT 1\r\nx", long, 20 * time.Second, ServerOptions{}, 20*time.Second + DefaultCommand},
+		{"silence", "", "", 0, ServerOptions{}, DefaultIdle},
 		{"refused chunk that trickles", "BDAT 50000000 LAST\r\n", long, 20 * time.Second, ServerOptions{}, DefaultMinRateGrace + time.Second},
 	}
 	for _, tt := range tests {

@@ -55,6 +55,11 @@ func (w *serverWire) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// until sets the deadline of all reads that follow.
+func (w *serverWire) until(t time.Time) {
+	w.deadline = func() time.Time { return t }
+}
+
 // use goes on over nc.
 func (w *serverWire) use(nc net.Conn) {
 	w.mu.Lock()
