@@ -85,11 +85,7 @@ func New(opts Options) *Resolver {
 	if opts.MaxTTL <= 0 {
 		opts.MaxTTL = DefaultMaxTTL
 	}
-	servers := withPorts(opts.Servers)
-	if len(servers) == 0 {
-		servers = SystemServers(systemConfig)
-	}
-	return &Resolver{opts: opts, servers: servers, cache: newCache(opts.CacheEntries, opts.CacheBytes)}
+	return &Resolver{opts: opts, servers: Servers(opts.Servers), cache: newCache(opts.CacheEntries, opts.CacheBytes)}
 }
 
 // Servers gives the servers that are asked, as "address:port".

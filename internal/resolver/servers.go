@@ -12,6 +12,15 @@ const (
 	defaultPort  = "53"
 )
 
+// Servers gives the servers that a Resolver with these configured ones asks, as
+// "address:port": those, or the system's if there are none.
+func Servers(configured []string) []string {
+	if servers := withPorts(configured); len(servers) > 0 {
+		return servers
+	}
+	return SystemServers(systemConfig)
+}
+
 // SystemServers gives the servers of a file in the form of resolv.conf(5). If
 // there is none, they are those that resolv.conf(5) prescribes: the machine itself.
 func SystemServers(path string) []string {

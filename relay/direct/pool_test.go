@@ -60,8 +60,9 @@ func TestStaleConnectionIsReplaced(t *testing.T) {
 			mx := f.exchanger("192.0.2.1:25", hello+toBob+kept+end, hello+toBob+kept)
 			for range 2 {
 				del := delivery(nil, "bob@world.example")
-				if got := results(t, del, f.d.Deliver(t.Context(), del)); got != "delivered 250 2.0.0 kept" {
-					t.Errorf("got %s", got)
+				a := f.d.Deliver(t.Context(), del)
+				if got := results(t, del, a); got != "delivered 250 2.0.0 kept" || a.Trouble != nil {
+					t.Errorf("got %s, trouble %+v", got, a.Trouble)
 				}
 			}
 			if met, _ := mx.counts(); met != 2 {

@@ -37,7 +37,7 @@ func (t *tour) talk(host string, addr netip.AddrPort) (met bool, err error) {
 		// The peer closed the connection while it was idle: that says nothing about
 		// this message.
 		s.drop()
-		s = nil
+		s, t.trouble = nil, nil
 	}
 }
 

@@ -10,6 +10,8 @@
 //  3. put it into the queue under an ID that follows from the message's own, so
 //     that a crash in between cannot make the same report twice.
 //
+// Reports cannot flood anybody: only an authenticated submitter's own return path
+// gets them, at most one of each kind about a recipient, and their size is bounded.
 // A report says only what a peer answered, already bounded, or one of our own
 // fixed sentences: no internal text, no address of our network, no secret.
 package report

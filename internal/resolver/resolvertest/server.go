@@ -50,9 +50,15 @@ type Server struct {
 // New starts a server on 127.0.0.1 that ends with the test.
 func New(t testing.TB, zone string) *Server {
 	t.Helper()
+	return NewAt(t, "127.0.0.1:0", zone)
+}
+
+// NewAt is New at an address and port, for clients that know port 53 only.
+func NewAt(t testing.TB, address, zone string) *Server {
+	t.Helper()
 	s := &Server{zone: map[string][]dns.RR{}, trouble: map[string]Trouble{}, asked: map[string]int{}}
 	s.Add(t, zone)
-	packets, listener := listen(t)
+	packets, listener := listen(t, address)
 	s.addr = packets.LocalAddr().String()
 	s.udp = &dns.Server{PacketConn: packets, Handler: s}
 	s.tcp = &dns.Server{Listener: listener, Handler: s}
@@ -72,11 +78,11 @@ func New(t testing.TB, zone string) *Server {
 }
 
 // listen opens a UDP and a TCP socket of the same port.
-func listen(t testing.TB) (net.PacketConn, net.Listener) {
+func listen(t testing.TB, address string) (net.PacketConn, net.Listener) {
 	t.Helper()
 	var lc net.ListenConfig
 	for range 20 {
-		packets, err := lc.ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+		packets, err := lc.ListenPacket(t.Context(), "udp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
