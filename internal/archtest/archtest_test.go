@@ -3,6 +3,7 @@ package archtest
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -86,7 +87,7 @@ var bad = []struct{ name, rule, path, src string }{
 
 func TestEveryRuleFindsItsSample(t *testing.T) {
 	t.Parallel()
-	seen := map[string]bool{"package comment": true} // has a test of its own below
+	seen := map[string]bool{"package comment": true, "setting": true} // they have tests of their own
 	for _, b := range bad {
 		seen[b.rule] = true
 		tree, err := Load(sample(map[string]string{b.path: "// Package a is a sample.\npackage a\n" + b.src + "\n"}))
@@ -153,6 +154,32 @@ func TestPackageComment(t *testing.T) {
 	}
 	if found := Check(tree); len(found) != 1 || found[0].Rule != "package comment" || found[0].Path != "relay/a/a.go" {
 		t.Errorf("found %v", found)
+	}
+}
+
+func TestSettingThatNobodyReads(t *testing.T) {
+	t.Parallel()
+	tree, err := Load(sample(map[string]string{
+		"internal/config/config.go": "// Package config is a sample.\npackage config\ntype Config struct {\nName string\nUnused int\nQueue Queue\nLists []List\nOther Other\n}\n" +
+			"type Queue struct {\nWorkers int\nForgotten int\n}\ntype List struct {\nA int\nB int\n}\ntype Other struct {\nWorkers int\nDirect int\n}\n",
+		"cmd/relayd/main.go": "// Package main is a sample.\npackage main\nfunc f(p struct{ cfg int }) {\n_ = p.cfg.Name\nq := p.cfg.Queue\n_ = q.Workers\n" +
+			"for _, l := range p.cfg.Lists {\n_ = l.A\n}\n_ = p.cfg.Lists[0].B\n_ = p.cfg.Other.Direct\nvar x struct{ Forgotten int }\n_ = x.Forgotten\n}\n",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range Check(tree) {
+		got = append(got, f.Rule+": "+f.What)
+	}
+	slices.Sort(got)
+	want := []string{
+		"setting: Config.Unused is read nowhere in cmd",
+		"setting: Other.Workers is read nowhere in cmd",
+		"setting: Queue.Forgotten is read nowhere in cmd",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("found %q, want %q", got, want)
 	}
 }
 

@@ -39,6 +39,7 @@ func Rules() []Rule {
 		{"dial", "only netguard decides where the program connects to", checkDial},
 		{"sleep", "nobody can wake a sleeper: wait for a channel, or a timer and a context", checkSleep},
 		{"exit", "only cmd ends the program, after everything was closed", checkExit},
+		{"setting", "a key that has no effect misleads whoever sets it", checkSettings},
 		{"length", "what does not fit on a page or two is several things", checkLength},
 		{"package comment", "go doc of a package says its job", checkPackageComment},
 		{"unfinished", "what is left to do stands in an issue, not in the source", checkUnfinished},

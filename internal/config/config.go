@@ -33,7 +33,7 @@ type Config struct {
 	DataDir string `yaml:"data_dir"`
 
 	// How long running SMTP transactions and deliveries may go on after SIGTERM.
-	DrainTimeout time.Duration `yaml:"drain_timeout" min:"0s" max:"10m"`
+	DrainTimeout time.Duration `yaml:"drain_timeout" min:"1s" max:"10m"`
 
 	// What relayd tells about its work.
 	Log Log `yaml:"log"`
@@ -203,7 +203,7 @@ type Upstream struct {
 	// unknown, so do not make it short: RFC 5321 asks for 10m.
 	FinalTimeout time.Duration `yaml:"final_timeout" min:"1m" max:"1h"`
 	// How long an unused connection is kept for the account's next message.
-	IdleTimeout time.Duration `yaml:"idle_timeout" min:"0s" max:"10m"`
+	IdleTimeout time.Duration `yaml:"idle_timeout" min:"1s" max:"10m"`
 	// The age at which a connection is no longer used again.
 	MaxAge time.Duration `yaml:"max_age" min:"1s" max:"1h"`
 	// Messages on one connection.
@@ -234,13 +234,13 @@ type Direct struct {
 	// MX hosts that one attempt goes through.
 	MaxHosts int `yaml:"max_hosts" min:"1" max:"20"`
 	// How long an unused connection is kept for the next message there.
-	IdleTimeout time.Duration `yaml:"idle_timeout" min:"0s" max:"5m"`
+	IdleTimeout time.Duration `yaml:"idle_timeout" min:"1s" max:"5m"`
 	// Messages on one connection.
 	MaxMessages int `yaml:"max_messages" min:"1" max:"10000"`
-	// Connections at one time, in all.
-	MaxConnections int `yaml:"max_connections" min:"1" max:"20000"`
+	// Unused connections that are kept at one time, in all.
+	MaxIdle int `yaml:"max_idle" min:"1" max:"20000"`
 	// relayd's own domain, which signs (DKIM) mail from domains without a key of
-	// their own. Empty leaves such mail unsigned.
+	// their own. Empty means hostname. Without a key for it such mail is unsigned.
 	SigningDomain string `yaml:"signing_domain"`
 }
 
@@ -257,7 +257,7 @@ type Sent struct {
 	// Copies filed at one time in one mailbox.
 	PerMailbox int `yaml:"per_mailbox" min:"1" max:"10"`
 	// How long an unused IMAP connection is kept for the mailbox's next copy.
-	IdleTimeout time.Duration `yaml:"idle_timeout" min:"0s" max:"30m"`
+	IdleTimeout time.Duration `yaml:"idle_timeout" min:"1s" max:"30m"`
 }
 
 // Reports are delivery status notifications.
@@ -266,7 +266,7 @@ type Reports struct {
 	From string `yaml:"from"`
 	// How much of a message a report returns when the sender asked for all of it
 	// (RET=FULL).
-	MaxReturned Size `yaml:"max_returned" min:"0B" max:"50MiB"`
+	MaxReturned Size `yaml:"max_returned" min:"1KiB" max:"50MiB"`
 }
 
 // DNS is the servers that relayd asks.

@@ -44,7 +44,7 @@ func Default() *Config {
 		},
 		Direct: Direct{
 			Enabled: true, Port: 25, TLS: "opportunistic", ConnectTimeout: 30 * time.Second, MaxHosts: 5,
-			IdleTimeout: 5 * time.Second, MaxMessages: 100, MaxConnections: 500,
+			IdleTimeout: 5 * time.Second, MaxMessages: 100, MaxIdle: 100,
 		},
 		Sent: Sent{
 			Enabled:   true,
