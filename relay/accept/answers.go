@@ -42,6 +42,11 @@ func errNotOneMailbox(name string) *relay.Error {
 	return relay.Refuse(550, relay.Enhanced{5, 7, 1}, "The field %s must hold exactly one address and no group", name)
 }
 
+// RFC 6532 §3.2: what is not ASCII in a header is UTF-8.
+func errFieldNotUTF8(name string) *relay.Error {
+	return relay.Refuse(550, relay.Enhanced{5, 6, 0}, "The field %s is not valid UTF-8; encode the name (RFC 2047)", name)
+}
+
 func errNotOneFrom(count int) *relay.Error {
 	return relay.Refuse(550, relay.Enhanced{5, 7, 1}, "The header must have exactly one From field; it has %d", count)
 }

@@ -103,6 +103,9 @@ func (f field) mailbox(smtputf8 bool) (mailbox, error) {
 	box, err := parseMailbox(f.unfolded())
 	if err != nil {
 		refusal := errNotOneMailbox(string(f.raw[:f.name]))
+		if errors.Is(err, errNotUTF8) {
+			refusal = errFieldNotUTF8(string(f.raw[:f.name]))
+		}
 		refusal.Cause = err
 		return mailbox{}, refusal
 	}

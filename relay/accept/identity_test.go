@@ -56,7 +56,7 @@ func TestIdentity(t *testing.T) {
 		"percent is local":                    {"From: <admin%rival.example@acme.example>", ""},
 		"domain of the submitter as a prefix": {"From: max@acme.example.rival.example", "550 5.7.1 This login may not send as <max@acme.example.rival.example>"},
 		"fullwidth at":                        {"From: max＠acme.example", oneBox},
-		"not UTF-8":                           {"From: J\xfcrgen <max@acme.example>", oneBox},
+		"not UTF-8":                           {"From: J\xfcrgen <max@acme.example>", "550 5.6.0 The field From is not valid UTF-8"},
 		"8-bit address":                       {"From: mäx@acme.example", "550 5.6.7 The address in From needs SMTPUTF8"},
 		"Cyrillic domain":                     {"From: max@аcme.example", "550 5.7.1 This login may not send as <max@xn--cme-5cd.example>"},
 		"F6, Sender":                          {"From: max@acme.example\nSender: admin@rival.example", "550 5.7.1 This login may not send as <admin@rival.example>"},

@@ -15,8 +15,11 @@ type mailbox struct {
 	written string // the address as it stands in the field, without angle brackets
 }
 
-// errMailbox means that a field holds anything but exactly one mailbox.
-var errMailbox = errors.New("not exactly one mailbox")
+// The reasons why a field is refused.
+var (
+	errMailbox = errors.New("not exactly one mailbox")
+	errNotUTF8 = errors.New("not valid UTF-8")
+)
 
 // maxComments is how deep comments may be nested: nobody writes even two.
 const maxComments = 8
@@ -30,7 +33,7 @@ const maxComments = 8
 // routes, spaces and comments inside an address.
 func parseMailbox(value string) (mailbox, error) {
 	if !utf8.ValidString(value) { // RFC 6532 §3.2
-		return mailbox{}, errMailbox
+		return mailbox{}, errNotUTF8
 	}
 	p := mailboxParser{rest: value}
 	written, err := p.address()

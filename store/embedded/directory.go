@@ -15,7 +15,8 @@ import (
 )
 
 // DefaultDirectoryCache is how many look-ups are remembered for each kind of record.
-const DefaultDirectoryCache = 100_000
+// An account takes about 800 octets there.
+const DefaultDirectoryCache = 200_000
 
 // DefaultDirectorySize is the largest file in octets: room for several million
 // accounts, and far less than a disk.
