@@ -138,11 +138,10 @@ func (a *Acceptor) roomOnDisk(size int64) error {
 	if a.FreeDisk == nil {
 		return nil
 	}
-	free, err := a.FreeDisk()
-	if err != nil || size <= free-a.MinFreeDisk {
-		return nil
+	if free, err := a.FreeDisk(); err == nil && size > free-a.MinFreeDisk {
+		return noRoom(fmt.Errorf("%w: %d octets are free on the disk", store.ErrFull, free))
 	}
-	return noRoom(fmt.Errorf("%w: %d octets are free on the disk", store.ErrFull, free))
+	return nil
 }
 
 // Acknowledged notes that the client saw the 250 for id.

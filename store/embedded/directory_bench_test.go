@@ -51,17 +51,8 @@ func BenchmarkDirectory(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "directory")
 	d := openTestDirectory(b, path)
 	fillAccounts(b, d, count)
-	look := func(among int) func(*testing.B) {
-		return func(b *testing.B) {
-			for b.Loop() {
-				if _, err := d.AccountByAddress(b.Context(), benchAddress(rand.IntN(among))); err != nil {
-					b.Fatal(err)
-				}
-			}
-		}
-	}
-	b.Run("LookupAny", look(count))
-	b.Run("LookupUsual", look(1000))
+	b.Run("LookupAny", func(b *testing.B) { lookUp(b, d, count) })
+	b.Run("LookupUsual", func(b *testing.B) { lookUp(b, d, 1000) })
 	b.Run("LookupUnknown", func(b *testing.B) {
 		for b.Loop() {
 			_, _ = d.AccountByAddress(b.Context(), benchAddress(-1))
@@ -75,6 +66,16 @@ func BenchmarkDirectory(b *testing.B) {
 			d = openTestDirectory(b, path)
 		}
 	})
+}
+
+// lookUp asks for random ones of the first accounts.
+func lookUp(b *testing.B, d *Directory, among int) {
+	b.Helper()
+	for b.Loop() {
+		if _, err := d.AccountByAddress(b.Context(), benchAddress(rand.IntN(among))); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func BenchmarkDirectoryPut(b *testing.B) {
