@@ -17,6 +17,7 @@ const (
 	ruleNoAccount   = "local.account_gone"
 	ruleCredentials = "local.credentials"
 	ruleNullSender  = "local.null_sender"
+	ruleNotReached  = "local.not_reached" // an earlier transaction of the attempt stopped it
 )
 
 // credentialsPause is how long a lane rests when its credentials cannot be read: a

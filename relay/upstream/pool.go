@@ -29,8 +29,9 @@ type pool struct {
 
 // lane is the connections of one account.
 type lane struct {
-	open int        // also those in use and those being made
-	idle []*session // the one used last at the end
+	open  int        // also those in use and those being made
+	idle  []*session // the one used last at the end
+	epoch int        // grows when the account is closed: older connections end after use
 }
 
 func newPool(o Options, connect func(context.Context, *relay.Credentials) (*session, error)) *pool {
@@ -41,32 +42,40 @@ func newPool(o Options, connect func(context.Context, *relay.Credentials) (*sess
 // one, or one that it makes. It waits while there is no room for another. The
 // error is from the context, errClosed or from connect.
 func (p *pool) take(ctx context.Context, cred *relay.Credentials, fresh bool) (*session, error) {
-	for {
-		s, room, wait, err := p.pick(cred, fresh)
+	for ctx.Err() == nil {
+		pick, err := p.pick(cred, fresh)
 		switch {
 		case err != nil:
 			return nil, err
-		case s != nil:
+		case pick.idle != nil:
 			p.o.Metrics.UpstreamReused()
-			return s, nil
-		case room:
-			return p.fill(ctx, cred)
+			return pick.idle, nil
+		case pick.room:
+			return p.fill(ctx, cred, pick.epoch)
 		}
 		select {
-		case <-wait:
+		case <-pick.wait:
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
 		}
 	}
+	return nil, context.Cause(ctx)
+}
+
+// picked is what pick found: one of the three.
+type picked struct {
+	idle  *session        // an open connection
+	room  bool            // room for a new one is reserved, of this epoch
+	epoch int             //
+	wait  <-chan struct{} // closed when another try is worth it
 }
 
 // pick finds an idle connection, or reserves room for a new one, or gives the
 // channel to wait on.
-func (p *pool) pick(cred *relay.Credentials, fresh bool) (s *session, room bool, wait <-chan struct{}, err error) {
+func (p *pool) pick(cred *relay.Credentials, fresh bool) (picked, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, false, nil, errClosed
+		return picked{}, errClosed
 	}
 	id, now := cred.Account.ID, time.Now()
 	// What was signed in with other credentials, or lay idle beside a connection
@@ -82,21 +91,21 @@ func (p *pool) pick(cred *relay.Credentials, fresh bool) (s *session, room bool,
 	if n := len(l.idle); n > 0 {
 		s := l.idle[n-1]
 		l.idle = l.idle[:n-1]
-		return s, false, nil, nil
+		return picked{idle: s}, nil
 	}
 	if l.open < p.o.MaxPerAccount && (p.open < p.o.MaxTotal || p.evict()) {
 		l.open++
 		p.open++
-		return nil, true, nil, nil
+		return picked{room: true, epoch: l.epoch}, nil
 	}
 	if l.open == 0 {
 		delete(p.lanes, id)
 	}
-	return nil, false, p.changed, nil
+	return picked{wait: p.changed}, nil
 }
 
 // fill uses the room that pick reserved.
-func (p *pool) fill(ctx context.Context, cred *relay.Credentials) (*session, error) {
+func (p *pool) fill(ctx context.Context, cred *relay.Credentials, epoch int) (*session, error) {
 	s, err := p.connect(ctx, cred)
 	if err != nil {
 		p.mu.Lock()
@@ -104,6 +113,7 @@ func (p *pool) fill(ctx context.Context, cred *relay.Credentials) (*session, err
 		p.leave(cred.Account.ID)
 		return nil, err
 	}
+	s.epoch = epoch
 	return s, nil
 }
 
@@ -113,12 +123,12 @@ func (p *pool) give(s *session) {
 	defer p.mu.Unlock()
 	s.messages++
 	s.idleSince = time.Now()
-	if p.closed || !s.client.Usable() || s.messages >= p.o.MaxMessages || s.stale(p.o, s.idleSince) {
+	l := p.lanes[s.account]
+	if p.closed || s.epoch != l.epoch || !s.client.Usable() || s.messages >= p.o.MaxMessages || s.stale(p.o, s.idleSince) {
 		p.leave(s.account)
 		p.dismiss(s)
 		return
 	}
-	l := p.lanes[s.account]
 	l.idle = append(l.idle, s)
 	p.wake()
 }
@@ -189,9 +199,22 @@ func (p *pool) sweep() {
 	}
 }
 
+func (p *pool) idle() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, l := range p.lanes {
+		n += len(l.idle)
+	}
+	return n
+}
+
 func (p *pool) closeAccount(account string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if l := p.lanes[account]; l != nil {
+		l.epoch++
+	}
 	p.drop(account, func(*session) bool { return true })
 }
 

@@ -18,6 +18,7 @@ type session struct {
 	client  *smtpwire.Client
 	account string
 	version uint64
+	epoch   int // of its lane
 	peer    relay.Peer
 
 	made      time.Time
@@ -63,7 +64,7 @@ func (d *Deliverer) connect(ctx context.Context, cred *relay.Credentials) (*sess
 		err = client.Auth(ctx, smtpwire.PasswordMechanisms(cred.SMTPLogin(), cred.Password)...)
 	}
 	if err != nil {
-		d.abandon(client)
+		_ = client.Close()
 		return nil, &peerError{asClientError(err), peer}
 	}
 	d.o.Metrics.UpstreamConnected(peer.TLS != "", time.Since(start))
@@ -73,9 +74,6 @@ func (d *Deliverer) connect(ctx context.Context, cred *relay.Credentials) (*sess
 		peer: peer, made: now, idleSince: now,
 	}, nil
 }
-
-// abandon closes a connection that did not become a session.
-func (d *Deliverer) abandon(client *smtpwire.Client) { _ = client.Close() }
 
 // secure takes the connection to where AUTH may follow.
 func (d *Deliverer) secure(ctx context.Context, c *smtpwire.Client, server relay.Server, at net.Addr) error {

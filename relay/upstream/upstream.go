@@ -178,3 +178,6 @@ func (d *Deliverer) CloseAccount(id string) {
 	d.jobs.breakOff(id)
 	d.pool.closeAccount(id)
 }
+
+// Idle tells how many connections lie unused.
+func (d *Deliverer) Idle() int { return d.pool.idle() }

@@ -69,7 +69,10 @@ func trouble(kind relay.TroubleKind, class relay.Class, reply relay.Reply) *rela
 // v came: theirs is the same, but nothing of theirs is unknown.
 func (v verdict) forUnsent() relay.Result {
 	r := v.result
-	if r.Outcome == relay.Unknown || (r.Outcome == relay.Failed && !v.failAll) {
+	switch {
+	case r.Outcome == relay.Unknown:
+		return relay.Result{Outcome: relay.Deferred, Reply: r.Reply, Rule: ruleNotReached}
+	case r.Outcome == relay.Failed && !v.failAll:
 		r.Outcome = relay.Deferred
 	}
 	return r

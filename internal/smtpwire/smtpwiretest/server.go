@@ -202,3 +202,8 @@ func (p *player) expectEnd() error {
 	}
 	return nil
 }
+
+// OnlyTLS10 makes the server know nothing newer than TLS 1.0.
+func (s *Server) OnlyTLS10() {
+	s.TLSConfig(func(c *tls.Config) { c.MaxVersion = tls.VersionTLS10 })
+}
