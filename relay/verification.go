@@ -11,7 +11,8 @@ type Verification struct {
 	Steps   []VerificationStep
 	// Field names the setting that is wrong when State is VerificationFailed:
 	// "address", "smtp.host", "smtp.port", "smtp.tls", "smtp.login", "password",
-	// "imap.host", "imap.port", "imap.tls", "imap.login"; empty if it is none of them.
+	// "imap.host", "imap.port", "imap.tls", "imap.login", "sent_folder"; empty if it is
+	// none of them.
 	Field   string
 	Message string // for a person: what is wrong and how to mend it
 }

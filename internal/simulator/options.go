@@ -50,6 +50,8 @@ type Personality struct {
 	NoUIDPlus      bool     // neither tells UIDs nor takes out single messages (RFC 4315)
 	Folders        []string // more folders
 	AnySender      bool     // takes every MAIL FROM; else only the account's own address
+	ReplaceFrom    string   // puts this value into the From field of what is submitted
+	ReplaceID      string   // puts this value into the Message-ID field
 }
 
 // Mail is one message as it was handed over.

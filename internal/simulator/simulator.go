@@ -200,6 +200,7 @@ func (s *Simulator) changed() {
 // then to the INBOXes of its own addresses, then everything else to the world.
 func (s *Simulator) post(ctx context.Context, sender *user, m Mail) error {
 	defer s.changed()
+	m.Content = s.options.Personality.rewrite(m.Content)
 	trace := fmt.Sprintf("Received: from [127.0.0.1] by mail.example with ESMTPSA; %s\r\n", m.At.Format(time.RFC1123Z))
 	posted := append([]byte(trace), m.Content...)
 	var away []string

@@ -123,6 +123,19 @@ func TestProviderThatFilesSent(t *testing.T) {
 	}
 }
 
+func TestProviderThatRewrites(t *testing.T) {
+	t.Parallel()
+	s := start(t, simulator.Options{Personality: simulator.Personality{ReplaceFrom: "<other@acme.example>", ReplaceID: "<2@mail.example>"}})
+	folded := strings.Replace(letter, "From: jane", "From:\r\n jane", 1) + "From: in the body\r\n"
+	if err := program(t, s, sasl.NewPlainClient("", jane, "jane's")).SendMail(jane, []string{john}, strings.NewReader(folded)); err != nil {
+		t.Fatal(err)
+	}
+	want := "From: <other@acme.example>\r\nTo: john@acme.example\r\nSubject: hello\r\nMessage-ID: <2@mail.example>\r\n\r\nHello.\r\nFrom: in the body\r\n"
+	if inbox := messages(t, s, john, "INBOX"); len(inbox) != 1 || !bytes.HasSuffix(inbox[0].Content, []byte("\r\n"+want)) {
+		t.Errorf("INBOX: %+v", inbox)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	s := start(t, simulator.Options{})

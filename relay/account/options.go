@@ -1,0 +1,119 @@
+package account
+
+import (
+	"context"
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/relayd/relayd/relay"
+)
+
+// Accounts is the directory's table of accounts, under the promises of
+// store.Directory.
+type Accounts interface {
+	Get(ctx context.Context, id string) (*relay.Account, error)
+	Put(ctx context.Context, a *relay.Account) error
+	List(ctx context.Context, after string, limit int) ([]*relay.Account, error)
+}
+
+// Sealer seals passwords at rest. What it seals opens only for the same kind, id
+// and field.
+type Sealer interface {
+	Seal(kind, id, field string, plain []byte) []byte
+	Unseal(kind, id, field string, sealed []byte) ([]byte, error)
+}
+
+// Classifier knows what an answer means.
+type Classifier interface {
+	Classify(a relay.Answer) relay.Class
+}
+
+// Dialer makes connections; in the program it is the guarded one.
+type Dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Observer hears what becomes of accounts, after it is durable. Its methods must
+// return at once.
+type Observer interface {
+	AccountVerified(a *relay.Account, by string)
+	AccountNotVerified(a *relay.Account, by, field, message string)
+	AccountParked(a *relay.Account, rule string, retry time.Time)
+	AccountDegraded(a *relay.Account)
+	AccountRestored(a *relay.Account, by string)
+	CredentialUsed(a *relay.Account, purpose, server string)
+}
+
+// Options are the parts and limits of a Service.
+type Options struct {
+	Accounts   Accounts
+	Sealer     Sealer
+	Classifier Classifier
+	Dialer     Dialer
+	Observer   Observer
+	// Parked is called after an account was parked, to break off what is in flight
+	// for it. It may be nil.
+	Parked func(accountID string)
+
+	Hello        string                // our name in EHLO
+	Roots        *x509.CertPool        // authorities to trust; nil means the system's
+	PlainAllowed func(netip.Addr) bool // where TLS mode "none" is permitted; nil means nowhere
+
+	RetryEvery time.Duration // between sign-ins of a parked account without a person; 0 means DefaultRetryEvery
+	Look       time.Duration // how often parked accounts are looked at; 0 means DefaultLook
+	Workers    int           // verifications, and retries, at one time; 0 means DefaultWorkers
+
+	StepTimeout  time.Duration // one answer of a server; 0 means DefaultStepTimeout
+	TotalTimeout time.Duration // a whole verification; 0 means DefaultTotalTimeout
+	LoopPatience time.Duration // how long the mail to oneself may take; 0 means DefaultLoopPatience
+	LoopPause    time.Duration // before the first look for it; the pauses grow; 0 means DefaultLoopPause
+	SentPatience time.Duration // how long the provider's own copy in Sent is waited for; 0 means DefaultSentPatience
+}
+
+// The defaults of Options.
+const (
+	DefaultRetryEvery   = 15 * time.Minute // providers lock accounts that fail more often
+	DefaultLook         = 20 * time.Second
+	DefaultWorkers      = 16
+	DefaultStepTimeout  = 30 * time.Second // a person is waiting
+	DefaultTotalTimeout = 5 * time.Minute
+	DefaultLoopPatience = time.Minute
+	DefaultLoopPause    = 500 * time.Millisecond
+	DefaultSentPatience = 10 * time.Second
+)
+
+func (o *Options) fill() {
+	for _, d := range []struct {
+		value    *time.Duration
+		fallback time.Duration
+	}{
+		{&o.RetryEvery, DefaultRetryEvery}, {&o.Look, DefaultLook}, {&o.StepTimeout, DefaultStepTimeout},
+		{&o.TotalTimeout, DefaultTotalTimeout}, {&o.LoopPatience, DefaultLoopPatience},
+		{&o.LoopPause, DefaultLoopPause}, {&o.SentPatience, DefaultSentPatience},
+	} {
+		if *d.value <= 0 {
+			*d.value = d.fallback
+		}
+	}
+	if o.Workers <= 0 {
+		o.Workers = DefaultWorkers
+	}
+	if o.Observer == nil {
+		o.Observer = silent{}
+	}
+	if o.Parked == nil {
+		o.Parked = func(string) {}
+	}
+}
+
+// silent is an Observer that nobody listens to.
+type silent struct{}
+
+func (silent) AccountVerified(*relay.Account, string)                    {}
+func (silent) AccountNotVerified(*relay.Account, string, string, string) {}
+func (silent) AccountParked(*relay.Account, string, time.Time)           {}
+func (silent) AccountDegraded(*relay.Account)                            {}
+func (silent) AccountRestored(*relay.Account, string)                    {}
+func (silent) CredentialUsed(*relay.Account, string, string)             {}

@@ -1,0 +1,307 @@
+package account_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/relayd/relayd/internal/simulator"
+	"github.com/relayd/relayd/relay"
+	"github.com/relayd/relayd/relay/account"
+	"github.com/relayd/relayd/store"
+)
+
+func TestSaveAndCredentials(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulator.Personality{})
+	a := w.record()
+	a.State, a.Version, a.Card.FilesSent = relay.AccountVerified, 99, true // not for people to say
+	w.save(a, password)
+	if a.Revision != 1 || a.Version != 1 || a.State != relay.AccountUnverified || a.Card.FilesSent || a.Password != nil || a.Provider != account.ProviderIMAP {
+		t.Errorf("made %+v", a)
+	}
+	if sealed := string(w.stored().Password); !strings.HasPrefix(sealed, "sealed account/a1/password:") {
+		t.Errorf("the directory holds %q", sealed)
+	}
+	c, err := w.service.Credentials(t.Context(), "a1")
+	if err != nil || c.Password != password || c.Account.Password != nil || c.SMTPLogin() != "jane" {
+		t.Errorf("credentials %+v, %v", c, err)
+	}
+	if _, err := w.service.Credentials(t.Context(), "nobody"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("nobody: %v", err)
+	}
+	w.table.change("a1", func(a *relay.Account) { a.Password = sealer{}.Seal("account", "a2", "password", []byte("x")) })
+	if _, err := w.service.Credentials(t.Context(), "a1"); err == nil {
+		t.Error("the password of another account was opened")
+	}
+}
+
+func TestSaveRefuses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulator.Personality{})
+	for _, test := range []struct {
+		field  string
+		change func(*relay.Account)
+		secret relay.Secret
+	}{
+		{"password", func(*relay.Account) {}, ""},
+		{"password", func(*relay.Account) {}, "two\r\nlines"},
+		{"address", func(a *relay.Account) { a.Address = relay.Address{} }, password},
+		{"smtp.host", func(a *relay.Account) { a.SMTP.Host = "" }, password},
+		{"smtp.host", func(a *relay.Account) { a.SMTP.Host = "mail example" }, password},
+		{"smtp.host", func(a *relay.Account) { a.SMTP.Host = "mail.example\r\n" + "x" }, password},
+		{"smtp.host", func(a *relay.Account) { a.SMTP.Host = "fe80::1%eth0" }, password},
+		{"smtp.port", func(a *relay.Account) { a.SMTP.Port = 0 }, password},
+		{"smtp.port", func(a *relay.Account) { a.SMTP.Port = 65536 }, password},
+		{"smtp.tls", func(a *relay.Account) { a.SMTP.TLS = "ssl" }, password},
+		{"smtp.login", func(a *relay.Account) { a.SMTP.Login = "jane\x00" }, password},
+		{"imap.host", func(a *relay.Account) { a.IMAP.Host = "" }, password},
+		{"imap.port", func(a *relay.Account) { a.IMAP.Port = -1 }, password},
+		{"imap.tls", func(a *relay.Account) { a.IMAP.TLS = "" }, password},
+		{"imap.login", func(a *relay.Account) { a.IMAP.Login = "a\nb" }, password},
+		{"sent_folder", func(a *relay.Account) { a.SentFolder = "Sent\r\nx" }, password},
+		{"provider", func(a *relay.Account) { a.Provider = "carrier pigeon" }, password},
+	} {
+		a := w.record()
+		test.change(a)
+		var refusal *relay.FieldError
+		if err := w.service.Save(t.Context(), a, test.secret); !errors.As(err, &refusal) || refusal.Field != test.field || refusal.Message == "" {
+			t.Errorf("%s: %v", test.field, err)
+		}
+	}
+	if len(w.table.writes) != 0 {
+		t.Errorf("something was written: %v", w.table.writes)
+	}
+}
+
+func TestSaveChanges(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		state   relay.AccountState
+		change  func(*relay.Account)
+		secret  relay.Secret
+		want    relay.AccountState
+		version uint64
+		retry   bool
+	}{
+		{"nothing", relay.AccountVerified, func(*relay.Account) {}, "", relay.AccountVerified, 1, false},
+		{"the same password", relay.AccountVerified, func(*relay.Account) {}, password, relay.AccountVerified, 1, false},
+		{"the folder", relay.AccountVerified, func(a *relay.Account) { a.SentFolder = "Out" }, "", relay.AccountVerified, 1, false},
+		{"the password", relay.AccountVerified, func(*relay.Account) {}, "new", relay.AccountParked, 2, true},
+		{"the password of a parked one", relay.AccountParked, func(*relay.Account) {}, "new", relay.AccountParked, 2, true},
+		{"the password of one never proved", relay.AccountUnverified, func(*relay.Account) {}, "new", relay.AccountUnverified, 2, false},
+		{"a server", relay.AccountDegraded, func(a *relay.Account) { a.SMTP.Host = "other.example" }, "", relay.AccountParked, 2, false},
+		{"a user name", relay.AccountVerified, func(a *relay.Account) { a.IMAP.Login = "x" }, "new", relay.AccountParked, 2, false},
+		{"the address", relay.AccountVerified, func(a *relay.Account) { a.Address.Local = "john" }, "", relay.AccountUnverified, 1, false},
+	} {
+		w := newWorld(t, simulator.Personality{})
+		a := w.record()
+		w.save(a, password)
+		w.table.change("a1", func(a *relay.Account) { a.State, a.Card.FilesSent = test.state, true })
+		a.Revision = w.stored().Revision
+		test.change(a)
+		a.State = relay.AccountVerified // not for people to say
+		w.save(a, test.secret)
+		got := w.stored()
+		if got.State != test.want || got.Version != test.version || got.RetryAt.IsZero() == test.retry || a.Password != nil {
+			t.Errorf("%s: %s, version %d, retry at %v", test.name, got.State, got.Version, got.RetryAt)
+		}
+		if (got.State == relay.AccountUnverified && got.Address != jane()) == got.Card.FilesSent {
+			t.Errorf("%s: card %+v", test.name, got.Card)
+		}
+		c, err := w.service.Credentials(t.Context(), "a1")
+		want := test.secret
+		if want == "" {
+			want = password
+		}
+		if err != nil || c.Password != want {
+			t.Errorf("%s: password %q, want %q, %v", test.name, c.Password.Reveal(), want.Reveal(), err)
+		}
+	}
+}
+
+func TestSaveOfAnOldRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulator.Personality{})
+	a := w.record()
+	w.save(a, password)
+	old := *a
+	w.save(a, "")
+	if err := w.service.Save(t.Context(), &old, "new"); !errors.Is(err, store.ErrStale) {
+		t.Errorf("an old revision: %v", err)
+	}
+	if c, err := w.service.Credentials(t.Context(), "a1"); err != nil || c.Password != password {
+		t.Errorf("the password was changed: %v", err)
+	}
+}
+
+// G8: whatever leaves the package, in whatever form, has no password.
+func TestNoRecordHasASecret(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulator.Personality{})
+	a := w.record()
+	w.save(a, password)
+	c, err := w.service.Credentials(t.Context(), "a1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := w.verify()
+	for _, value := range []any{a, c, v, w.diary.lines} {
+		text, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := string(text) + fmt.Sprintf("%+v %#v %s", value, value, value)
+		if strings.Contains(shown, password.Reveal()) || strings.Contains(shown, "sealed") {
+			t.Errorf("it shows the password: %s", shown)
+		}
+	}
+}
+
+func proved(t *testing.T, change ...func(*account.Options)) *world {
+	t.Helper()
+	w := newWorld(t, simulator.Personality{}, change...)
+	w.save(w.record(), password)
+	if v := w.verify(); v.State != relay.VerificationDone {
+		t.Fatalf("%+v", v)
+	}
+	return w
+}
+
+func TestPark(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulator.Personality{})
+	w.save(w.record(), password)
+	trouble := relay.Trouble{Rule: "auth.password_wrong", Hint: "Check the password.", Pause: time.Hour, Reply: relay.Reply{Code: 535, Text: "no"}}
+	if err := w.service.Park(t.Context(), "a1", trouble); err != nil || w.stored().State != relay.AccountUnverified {
+		t.Errorf("one that was never proved: %v, %s", err, w.stored().State)
+	}
+	w.verify()
+	if err := w.service.Park(t.Context(), "a1", trouble); err != nil {
+		t.Fatal(err)
+	}
+	a := w.stored()
+	if a.State != relay.AccountParked || a.StateReason != "Check the password. (535 no)" || time.Until(a.RetryAt) < 59*time.Minute || len(a.Password) == 0 {
+		t.Errorf("parked: %+v", a)
+	}
+	if id := <-w.parked; id != "a1" || !w.diary.has("parked a1 auth.password_wrong") {
+		t.Errorf("who heard of it: %q, %v", id, w.diary.lines)
+	}
+	if err := w.service.Park(t.Context(), "a1", trouble); err != nil || w.stored().Revision != a.Revision {
+		t.Errorf("parked twice: %v", err)
+	}
+	if err := w.service.Park(t.Context(), "nobody", trouble); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("nobody: %v", err)
+	}
+	short := proved(t)
+	if err := short.service.Park(t.Context(), "a1", relay.Trouble{Pause: time.Second}); err != nil || time.Until(short.stored().RetryAt) < 14*time.Minute {
+		t.Errorf("a short pause: %v, %v", err, short.stored().RetryAt)
+	}
+}
+
+func TestDegradeAndRecover(t *testing.T) {
+	t.Parallel()
+	w := proved(t)
+	full := relay.Trouble{Rule: "copy.full", Hint: "The mailbox is full."}
+	if err := w.service.Degrade(t.Context(), "a1", full); err != nil || w.stored().State != relay.AccountDegraded || w.stored().StateReason != full.Hint {
+		t.Errorf("degraded: %v, %+v", err, w.stored())
+	}
+	if err := w.service.Recover(t.Context(), "a1"); err != nil || w.stored().State != relay.AccountVerified || w.stored().StateReason != "" {
+		t.Errorf("recovered: %v, %+v", err, w.stored())
+	}
+	if err := w.service.Park(t.Context(), "a1", full); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.service.Degrade(t.Context(), "a1", full), w.service.Recover(t.Context(), "a1")); err != nil || w.stored().State != relay.AccountParked {
+		t.Errorf("a parked account: %v, %s", err, w.stored().State)
+	}
+}
+
+// due makes a parked account's time come.
+func (w *world) due() {
+	w.table.change("a1", func(a *relay.Account) {
+		a.State, a.StateReason, a.RetryAt = relay.AccountParked, "broke", time.Now().Add(-time.Second)
+	})
+}
+
+func TestParkedAccountComesBack(t *testing.T) {
+	t.Parallel()
+	w := proved(t)
+	w.due()
+	w.run()
+	w.diary.await(t, "restored a1")
+	if a := w.stored(); a.State != relay.AccountVerified || a.StateReason != "" || !a.RetryAt.IsZero() {
+		t.Errorf("restored: %+v", a)
+	}
+}
+
+func TestParkedAccountThatOnlySends(t *testing.T) {
+	t.Parallel()
+	w := proved(t)
+	w.provider.Inject(simulator.Fault{At: simulator.AtLogin, Reply: "NO [AUTHENTICATIONFAILED] no"})
+	w.due()
+	w.run()
+	w.diary.await(t, "restored a1")
+	if a := w.stored(); a.State != relay.AccountDegraded || a.StateReason == "" {
+		t.Errorf("restored: %+v", a)
+	}
+}
+
+func TestFailingSignInsAreRare(t *testing.T) {
+	t.Parallel()
+	w := proved(t)
+	if err := w.provider.SetPassword(janeMail, "other"); err != nil {
+		t.Fatal(err)
+	}
+	w.due()
+	w.run()
+	w.diary.await(t, "used a1 to retry")
+	for deadline := time.Now().Add(5 * time.Second); time.Until(w.stored().RetryAt) < 59*time.Minute; { // the rule's pause
+		if time.Now().After(deadline) {
+			t.Fatalf("the next try is at %v", w.stored().RetryAt)
+		}
+		<-time.After(time.Millisecond)
+	}
+	a := w.stored()
+	if a.State != relay.AccountParked || !strings.Contains(a.StateReason, "refuses the user name") {
+		t.Errorf("parked: %+v", a)
+	}
+	<-time.After(50 * time.Millisecond) // ten looks of Run
+	w.diary.mu.Lock()
+	defer w.diary.mu.Unlock()
+	if n := strings.Count(strings.Join(w.diary.lines, "\n"), "used a1 to retry"); n != 1 {
+		t.Errorf("%d sign-ins", n)
+	}
+}
+
+// A crash during the try does not lead to another one at once.
+func TestTheNextTryIsPlannedBeforeThisOne(t *testing.T) {
+	t.Parallel()
+	w := proved(t)
+	w.due()
+	w.provider.Inject(simulator.Fault{At: simulator.AtAuth, Hangup: true})
+	w.run()
+	w.diary.await(t, "used a1 to retry")
+	if a := w.stored(); time.Until(a.RetryAt) < 14*time.Minute {
+		t.Errorf("during the try the next one is planned for %v", a.RetryAt)
+	}
+}
+
+func TestNewPasswordIsTriedAtOnce(t *testing.T) {
+	t.Parallel()
+	w := proved(t, func(o *account.Options) { o.Look = time.Hour })
+	if err := w.provider.SetPassword(janeMail, "new"); err != nil {
+		t.Fatal(err)
+	}
+	w.run()
+	a := w.stored()
+	w.save(&a, "new")
+	w.diary.await(t, "restored a1")
+	if got := w.stored(); got.State != relay.AccountVerified || got.Version != 2 {
+		t.Errorf("%+v", got)
+	}
+}

@@ -1,0 +1,149 @@
+package account
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/relayd/relayd/internal/mailbox"
+	"github.com/relayd/relayd/internal/smtpwire"
+	"github.com/relayd/relayd/internal/tlsconf"
+	"github.com/relayd/relayd/relay"
+)
+
+// errPlain means that TLS mode "none" is not permitted towards an address.
+var errPlain = errors.New("a connection without TLS is not permitted to this address")
+
+// connectSMTP reaches the server for sending, up to the sign-in.
+func (s *Service) connectSMTP(ctx context.Context, c *relay.Credentials) (*smtpwire.Client, *trouble) {
+	server := c.Account.SMTP
+	conn, err := s.dial(ctx, server)
+	if err != nil {
+		return nil, s.troubleOfSMTP(c, err, false)
+	}
+	clear := server.TLS == relay.TLSNone
+	if clear && !s.plainAllowed(conn) {
+		conn.Close() //nolint:errcheck // nothing was said
+		return nil, &trouble{side: sending, server: server, where: relay.AtConnect, dialed: true, reply: relay.Local("address refused", errPlain.Error())}
+	}
+	t := s.o.StepTimeout
+	client := smtpwire.NewClient(conn, smtpwire.ClientOptions{
+		Hello:          s.o.Hello,
+		AllowClearAuth: clear,
+		Timeouts: smtpwire.ClientTimeouts{Greeting: t, Command: t, Handshake: t, Mail: t, Rcpt: t, DataStart: t, DataBlock: t,
+			DataEnd: 2 * t},
+	})
+	if err := s.secureSMTP(ctx, client, server); err != nil {
+		client.Close() //nolint:errcheck // it is given up
+		return nil, s.troubleOfSMTP(c, err, true)
+	}
+	return client, nil
+}
+
+// secureSMTP greets and secures, by the TLS mode.
+func (s *Service) secureSMTP(ctx context.Context, client *smtpwire.Client, server relay.Server) error {
+	config := tlsconf.Client(server.Host, s.o.Roots)
+	if server.TLS == relay.TLSImplicit {
+		if err := client.ImplicitTLS(ctx, config); err != nil {
+			return err
+		}
+	}
+	if err := client.Greet(ctx); err != nil {
+		return err
+	}
+	if err := client.Hello(ctx); err != nil {
+		return err
+	}
+	if server.TLS != relay.TLSStartTLS {
+		return nil
+	}
+	if err := client.StartTLS(ctx, config); err != nil {
+		return err
+	}
+	return client.Hello(ctx) // RFC 3207 §4.2: what was learned in clear does not count
+}
+
+func (s *Service) dial(ctx context.Context, server relay.Server) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.o.StepTimeout)
+	defer cancel()
+	return s.o.Dialer.DialContext(ctx, "tcp", net.JoinHostPort(server.Host, strconv.Itoa(server.Port)))
+}
+
+func (s *Service) plainAllowed(conn net.Conn) bool {
+	addr, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+	return err == nil && s.o.PlainAllowed != nil && s.o.PlainAllowed(addr.Addr().Unmap())
+}
+
+// authSMTP signs in to the server for sending.
+func (s *Service) authSMTP(ctx context.Context, client *smtpwire.Client, c *relay.Credentials) *trouble {
+	if err := client.Auth(ctx, smtpwire.PasswordMechanisms(c.SMTPLogin(), c.Password)...); err != nil {
+		return s.troubleOfSMTP(c, err, true)
+	}
+	return nil
+}
+
+// openIMAP reaches the server for reading and signs in to it.
+func (s *Service) openIMAP(ctx context.Context, c *relay.Credentials) (*mailbox.Mailbox, *trouble) {
+	box, err := mailbox.Open(ctx, mailbox.Options{
+		Dialer: s.o.Dialer, Server: c.Account.IMAP, Login: c.IMAPLogin(), Password: c.Password,
+		Roots: s.o.Roots, PlainAllowed: s.o.PlainAllowed,
+		ConnectTimeout: s.o.StepTimeout, OperationTimeout: s.o.StepTimeout,
+	})
+	if err != nil {
+		return nil, s.troubleOfIMAP(c, err)
+	}
+	return box, nil
+}
+
+// signInToSend is one sign-in to the server for sending.
+func (s *Service) signInToSend(ctx context.Context, c *relay.Credentials) *problem {
+	client, t := s.connectSMTP(ctx, c)
+	if t != nil {
+		return t.explain()
+	}
+	defer client.Quit(ctx) //nolint:errcheck // it closes in any case
+	if t := s.authSMTP(ctx, client, c); t != nil {
+		return t.explain()
+	}
+	return nil
+}
+
+// signInToRead is one sign-in to the server for reading.
+func (s *Service) signInToRead(ctx context.Context, c *relay.Credentials) *problem {
+	box, t := s.openIMAP(ctx, c)
+	if t != nil {
+		return t.explain()
+	}
+	box.Close(ctx)
+	return nil
+}
+
+// describeTLS names the connection's protection and the certificate.
+func describeTLS(state *tls.ConnectionState) string {
+	if state == nil {
+		return "without TLS"
+	}
+	text := tls.VersionName(state.Version)
+	if name := certificateName(state.PeerCertificates); name != "" {
+		text += ", certificate for " + name
+	}
+	return text
+}
+
+// maxNames is how many names of a certificate are shown.
+const maxNames = 4
+
+func certificateName(chain []*x509.Certificate) string {
+	if len(chain) == 0 {
+		return ""
+	}
+	if names := chain[0].DNSNames; len(names) > 0 {
+		return strings.Join(names[:min(len(names), maxNames)], ", ")
+	}
+	return chain[0].Subject.CommonName
+}
