@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"net/netip"
 	"strconv"
 	"sync/atomic"
@@ -106,6 +107,52 @@ func TestAttackX4Rebinding(t *testing.T) {
 	if !errors.Is(err, ErrRefused) || accepted.Load() != 0 || refusals.Load() != 1 {
 		t.Errorf("err %v, %d connections, %d refusals reported", err, accepted.Load(), refusals.Load())
 	}
+}
+
+// Every hop of an HTTP client is a dial of its own, so a redirect is decided anew.
+func TestAttackX6Redirects(t *testing.T) {
+	t.Parallel()
+	inside := serveHTTP(t, "127.0.0.2:0", http.StatusOK, "")
+	outside := serveHTTP(t, "127.0.0.1:0", http.StatusFound, "http://"+inside.addr)
+	g := New(Options{Allow: list("127.0.0.1/32"), Ports: []uint16{outside.port(), inside.port()}})
+	client := &http.Client{Transport: &http.Transport{DialContext: g.DialContext}}
+	defer client.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+outside.addr, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.Do(req)
+	if err == nil {
+		_ = resp.Body.Close()
+	}
+	if !errors.Is(err, ErrRefused) || outside.asked.Load() != 1 || inside.asked.Load() != 0 {
+		t.Errorf("%v; the first server was asked %d times, the second %d times", err, outside.asked.Load(), inside.asked.Load())
+	}
+}
+
+type webServer struct {
+	addr  string
+	asked atomic.Int32
+}
+
+func (w *webServer) port() uint16 { return netip.MustParseAddrPort(w.addr).Port() }
+
+// serveHTTP answers every request with one status and Location.
+func serveHTTP(t *testing.T, addr string, status int, location string) *webServer {
+	t.Helper()
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &webServer{addr: ln.Addr().String()}
+	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		w.asked.Add(1)
+		rw.Header().Set("Location", location)
+		rw.WriteHeader(status)
+	})}
+	go func() { _ = srv.Serve(ln) }()
+	t.Cleanup(func() { _ = srv.Close() })
+	return w
 }
 
 func TestRefusedBeforeAnyLookUp(t *testing.T) {
