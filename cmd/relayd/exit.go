@@ -46,9 +46,9 @@ func (e *unreachableError) Error() string {
 
 func (e *unreachableError) Unwrap() error { return e.cause }
 
-// report tells an error to a person and gives the exit code. The end of the
+// exitCode tells an error to a person and gives the exit code. The end of the
 // program by a signal is told by the command itself.
-func report(stderr io.Writer, err error) int {
+func exitCode(stderr io.Writer, err error) int {
 	if err == nil {
 		return exitDone
 	}

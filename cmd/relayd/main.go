@@ -20,7 +20,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	e := &environment{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()}
-	code := report(e.stderr, run(ctx, e, os.Args[1:]))
+	code := exitCode(e.stderr, run(ctx, e, os.Args[1:]))
 	stop()
 	os.Exit(code)
 }

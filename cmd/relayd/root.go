@@ -24,6 +24,7 @@ type environment struct {
 // line here and a file of its own.
 func constructors() []func(*environment) *cobra.Command {
 	return []func(*environment) *cobra.Command{
+		newServe, newCheck, newDemo, newSimulate,
 		newOrganisation, newUser, newAccount, newSubmitter, newDKIM, newToken,
 		newQueue, newExplain, newHealth, newVersion,
 	}

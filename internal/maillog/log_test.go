@@ -59,7 +59,7 @@ var events = map[string]struct {
 	"CredentialUsed":     {func(l *Log) { l.CredentialUsed(acct, "send", "smtp.acme.example:587") }, `INFO credential used account=acc1 address=jane@acme.example purpose=send peer=smtp.acme.example:587`},
 	"Started":            {func(l *Log) { l.Started("v1", "/var/lib/relayd") }, `INFO started version=v1 data_dir=/var/lib/relayd`},
 	"Listening":          {func(l *Log) { l.Listening("submission", "main", "127.0.0.1:2587", "starttls") }, `INFO listening kind=submission listener=main addr=127.0.0.1:2587 mode=starttls`},
-	"Replayed":           {func(l *Log) { l.Replayed(10, 1000, 1, time.Second) }, `ERROR queue replayed messages=10 bytes=1000 set_aside=1 took_ms=1000`},
+	"Replayed":           {func(l *Log) { l.Replayed(10, 1000, time.Second) }, `INFO queue replayed messages=10 bytes=1000 took_ms=1000`},
 	"Reloaded":           {func(l *Log) { l.Reloaded() }, `INFO configuration reloaded`},
 	"ReloadFailed":       {func(l *Log) { l.ReloadFailed(errors.New("line 3")) }, `ERROR configuration not reloaded error=line 3`},
 	"CertificateMade":    {func(l *Log) { l.CertificateMade("/x/cert.pem", "mail.acme.example", epoch) }, `WARN certificate made path=/x/cert.pem hostname=mail.acme.example until=1970-01-01T00:00:00.000Z`},

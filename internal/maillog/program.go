@@ -20,13 +20,8 @@ func (l *Log) Listening(kind, name, addr, mode string) {
 }
 
 // Replayed tells that the queue was read at the start.
-func (l *Log) Replayed(messages, bytes int64, setAside int, d time.Duration) {
-	level := slog.LevelInfo
-	if setAside > 0 {
-		level = slog.LevelError
-	}
-	l.write(level, "queue replayed", slog.Int64("messages", messages), slog.Int64("bytes", bytes),
-		slog.Int("set_aside", setAside), took(d))
+func (l *Log) Replayed(messages, bytes int64, d time.Duration) {
+	l.write(slog.LevelInfo, "queue replayed", slog.Int64("messages", messages), slog.Int64("bytes", bytes), took(d))
 }
 
 // Reloaded tells that the configuration was read again and is in force.

@@ -78,6 +78,9 @@ func (c *Conductor) Cancel(ctx context.Context, id relay.ID, by string) error {
 	})
 }
 
+// Held is how many messages are held now.
+func (c *Conductor) Held() int { return c.held.count() }
+
 func (c *Conductor) control(ctx context.Context, id relay.ID, do func(*job) error) error {
 	j, err := c.acquire(ctx, id)
 	if err != nil {

@@ -46,7 +46,8 @@ func (c *Conductor) release(ctx context.Context, j *job, by string) error {
 	return nil
 }
 
-// heldIndex finds held messages by what can release them.
+// heldIndex finds held messages by what can release them. Those that only a person
+// releases stand under the empty key.
 type heldIndex struct {
 	mu  sync.Mutex
 	ids map[string]map[relay.ID]struct{}
@@ -54,9 +55,6 @@ type heldIndex struct {
 
 func (x *heldIndex) add(m *relay.Message, h *relay.Hold) {
 	key := heldKey(m, h)
-	if key == "" {
-		return
-	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.ids == nil {
@@ -83,9 +81,21 @@ func (x *heldIndex) keys() []string {
 	defer x.mu.Unlock()
 	keys := make([]string, 0, len(x.ids))
 	for key := range x.ids {
-		keys = append(keys, key)
+		if key != "" {
+			keys = append(keys, key)
+		}
 	}
 	return keys
+}
+
+// count is how many messages are held, for whatever reason.
+func (x *heldIndex) count() (n int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, ids := range x.ids {
+		n += len(ids)
+	}
+	return n
 }
 
 // of gives the messages under a key, oldest first.

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	"github.com/relayd/relayd/relay"
+	"github.com/relayd/relayd/relay/account"
+	"github.com/relayd/relayd/relay/admin"
+	"github.com/relayd/relayd/store"
+)
+
+// buildAccounts makes the accounts' own life, which stands beside the flow.
+func (p *program) buildAccounts(context.Context) error {
+	p.accounts = account.New(account.Options{
+		Accounts: p.directory.Accounts(), Sealer: p.box, Classifier: p.rules, Dialer: p.guard, Observer: p.mail,
+		Parked: func(id string) { p.upstream.CloseAccount(id) },
+		Hello:  p.hostname, Roots: p.roots, PlainAllowed: p.guard.PlainAllowed,
+		RetryEvery: p.cfg.Accounts.SignInPause, LoopPatience: p.cfg.Accounts.VerifyTimeout,
+	})
+	return nil
+}
+
+// buildAdmin makes the API over everything else.
+func (p *program) buildAdmin(context.Context) (err error) {
+	a := p.cfg.Admin
+	o := admin.Options{
+		Socket: adminSocket(p.cfg), Hosts: a.Hosts, Version: build().Version,
+		Directory: p.directory, Queue: p.spool, Conductor: control{p.conductor}, Accounts: p.accounts, Verifier: p.accounts,
+		Explainer: p.route, Passwords: p.auth, Keys: keyMaker{p.box}, Checks: p.checks(),
+		Metrics: p.metrics.Handler(), MetricsOpen: a.OpenMetrics, Log: p.out,
+	}
+	if a.Enabled {
+		o.Address = a.Address.String()
+	}
+	if a.Certificate != "" {
+		pair, err := tls.LoadX509KeyPair(a.Certificate, a.Key)
+		if err != nil {
+			return fmt.Errorf("admin.certificate: %w", err)
+		}
+		o.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	}
+	p.admin, err = admin.New(o)
+	p.metrics.WatchAccounts(p.accountStates)
+	p.metrics.WatchQueue(p.queueState)
+	return err
+}
+
+// checks are what must work before relayd calls itself ready.
+func (p *program) checks() []admin.Check {
+	return []admin.Check{
+		{Name: "queue", Check: func(context.Context) error {
+			select {
+			case <-p.spool.Failed():
+				return store.ErrUnknown
+			default:
+				return p.accept.Room(context.Background(), 0)
+			}
+		}},
+		{Name: "directory", Check: func(ctx context.Context) error {
+			_, err := p.directory.Tokens().Get(ctx, "-")
+			if errors.Is(err, store.ErrNotFound) {
+				return nil
+			}
+			return err
+		}},
+	}
+}
+
+// statesPage is how many accounts are read at one time for the metrics.
+const statesPage = 1000
+
+func (p *program) accountStates() map[relay.AccountState]int {
+	states := make(map[relay.AccountState]int)
+	for after := ""; ; {
+		page, err := p.directory.Accounts().List(context.Background(), after, statesPage)
+		if err != nil || len(page) == 0 {
+			return states
+		}
+		for _, a := range page {
+			states[a.State]++
+		}
+		after = page[len(page)-1].ID
+	}
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// application --SMTP--> relayd --SMTP--> simulated provider --> world's MX, and IMAP
+// to Sent; and application --SMTP--> relayd --SMTP, DKIM--> world's MX
+func TestDemoShowsTheMainJob(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	before := demoDirs(t)
+	var out, errs strings.Builder
+	e := &environment{stdin: strings.NewReader(""), stdout: &out, stderr: &errs}
+	if err := run(ctx, e, []string{"demo", "--once"}); err != nil {
+		t.Fatalf("demo: %v\n%s\n%s", err, errs.String(), out.String())
+	}
+	for _, want := range []string{
+		`jane@acme\.example is verified`,
+		`S: 250 2\.0\.0 queued as [0-9a-z]{26}`,
+		`Sent copy: +filed in Sent as UID 1`,
+		`signed in as jane@acme\.example, MAIL FROM <jane@acme\.example>`,
+		`Sent holds 1 message`,
+		`Route: +direct: no account is connected for nick@acme\.example`,
+		`DKIM-Signature: .*d=acme\.example`,
+		`What bob@world\.example got:\n +From: jane@acme\.example`,
+	} {
+		if !regexp.MustCompile(want).MatchString(out.String()) {
+			t.Errorf("the demo does not show %q:\n%s", want, out.String())
+		}
+	}
+	if after := demoDirs(t); after > before {
+		t.Errorf("the demo left %d directories behind", after-before)
+	}
+}
+
+func demoDirs(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir(os.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), "relayd-demo-") {
+			n++
+		}
+	}
+	return n
+}
