@@ -208,10 +208,15 @@ func dialFailure(err error) *Error {
 	return e
 }
 
-// overdue says "timeout" where the context ended what failed.
+// overdue marks what failed after dialling, and says "timeout" where the context
+// ended it.
 func overdue(ctx context.Context, err error) error {
 	var e *Error
-	if ctx.Err() == nil || !errors.As(err, &e) {
+	if !errors.As(err, &e) {
+		return err
+	}
+	e.Dialed = true
+	if ctx.Err() == nil {
 		return err
 	}
 	e.Err = fmt.Errorf("%w: %w", context.Cause(ctx), e.Err)

@@ -74,6 +74,7 @@ type Error struct {
 	Code   string // its response code, such as "OVERQUOTA"
 	Text   string // its words, bounded and printable
 	Plain  bool   // the port spoke without TLS where TLS was expected
+	Dialed bool   // at StepConnect and StepTLS: the connection itself was made
 	Err    error
 }
 

@@ -156,11 +156,17 @@ func parseHeader(raw []byte) Header {
 			continue
 		}
 		field, value, found := bytes.Cut(line, []byte(":"))
-		if !found {
+		name = strings.ToLower(string(bytes.TrimRight(field, " \t")))
+		if !found || !isFieldName(name) {
+			name = ""
 			continue
 		}
-		name = strings.ToLower(string(bytes.TrimRight(field, " \t")))
 		header[name] = append(header[name], string(bytes.TrimSpace(value)))
 	}
 	return header
+}
+
+// isFieldName is field-name of RFC 5322 §3.6.8.
+func isFieldName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' })
 }

@@ -93,22 +93,35 @@ func (s *Service) verify(ctx context.Context, v *verification) {
 	}
 	ctx, stop := context.WithTimeoutCause(ctx, s.o.TotalTimeout, errTooLong)
 	defer stop()
-	defer v.close(ctx)
 	s.o.Observer.CredentialUsed(&v.c.Account, "verify", v.c.Account.SMTP.Host)
+	wrong := v.take(ctx)
+	cause := context.Cause(ctx)
+	v.close(ctx) // whoever reads how it ended finds the mailbox as it was
+	switch {
+	case cause != nil:
+		v.broken(cause)
+	case wrong != nil:
+		v.failed(wrong)
+	default:
+		v.succeeded(ctx)
+	}
+}
+
+// take takes the steps until one fails or ctx ends.
+func (v *verification) take(ctx context.Context) *problem {
 	for _, step := range steps() {
 		v.p.step(step.name, relay.VerificationRunning, "")
 		found, wrong := step.do(v, ctx)
 		if ctx.Err() != nil {
-			v.broken(context.Cause(ctx))
-			return
+			return nil
 		}
 		if wrong != nil {
-			v.failed(step.name, wrong)
-			return
+			v.p.step(step.name, relay.VerificationFailed, wrong.message)
+			return wrong
 		}
 		v.p.step(step.name, relay.VerificationDone, found)
 	}
-	v.succeeded(ctx)
+	return nil
 }
 
 func (v *verification) close(ctx context.Context) {
@@ -123,10 +136,10 @@ func (v *verification) close(ctx context.Context) {
 	}
 }
 
-func (v *verification) failed(step string, wrong *problem) {
-	v.p.step(step, relay.VerificationFailed, wrong.message)
-	v.p.end(relay.VerificationFailed, wrong.field, wrong.message)
+// failed ends a verification at a step that found something wrong.
+func (v *verification) failed(wrong *problem) {
 	v.s.o.Observer.AccountNotVerified(&v.c.Account, v.by, wrong.field, wrong.message)
+	v.p.end(relay.VerificationFailed, wrong.field, wrong.message)
 }
 
 // broken ends a verification whose context ended.
@@ -134,15 +147,11 @@ func (v *verification) broken(cause error) {
 	switch {
 	case errors.Is(cause, errCancelled):
 		v.p.end(relay.VerificationCancelled, "", "The verification was cancelled.")
-		return
 	case errors.Is(cause, errTooLong):
-		v.p.end(relay.VerificationFailed, "", "The servers answer too slowly for a verification: try again later.")
+		v.failed(&problem{message: "The servers answer too slowly for a verification: try again later."})
 	default:
 		v.p.end(relay.VerificationCancelled, "", "relayd was shut down: start the verification again.")
-		return
 	}
-	last, _ := v.p.snapshot()
-	v.s.o.Observer.AccountNotVerified(&v.c.Account, v.by, "", last.Message)
 }
 
 // succeeded writes what was found into the account, unless its settings were
@@ -160,13 +169,13 @@ func (v *verification) succeeded(ctx context.Context) {
 	})
 	switch {
 	case err != nil:
-		v.p.end(relay.VerificationFailed, "", "Everything works, but the result could not be written down: try again.")
 		v.s.o.Observer.AccountNotVerified(&v.c.Account, v.by, "", err.Error())
+		v.p.end(relay.VerificationFailed, "", "Everything works, but the result could not be written down: try again.")
 	case !changed:
-		v.p.end(relay.VerificationFailed, "", "The settings were changed during the verification: start it again.")
+		v.failed(&problem{message: "The settings were changed during the verification: start it again."})
 	default:
-		v.p.end(relay.VerificationDone, "", "The account works.")
 		v.s.o.Observer.AccountVerified(a, v.by)
+		v.p.end(relay.VerificationDone, "", "The account works.")
 	}
 }
 

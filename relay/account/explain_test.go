@@ -1,0 +1,63 @@
+package account
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/relayd/relayd/relay"
+)
+
+// Every kind of failure at every place gives a sentence with a setting, or says
+// that it is nobody's setting.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	said := func(code int, text string) relay.Reply { return relay.Reply{Code: code, Text: text} }
+	for _, test := range []struct {
+		name  string
+		side  side
+		mode  relay.TLSMode
+		where relay.Where
+		reply relay.Reply
+		flags string // "dialed", "plain"
+		hint  string
+		field string
+		words string
+	}{
+		{"dns", sending, relay.TLSImplicit, relay.AtConnect, relay.Local("dns", "no such host"), "", "", "smtp.host", "no server with the name mail.example"},
+		{"closed port", reading, relay.TLSImplicit, relay.AtConnect, relay.Local("refused", ""), "", "", "imap.port", "993 (implicit TLS) and 143 (STARTTLS)"},
+		{"nobody answers", sending, relay.TLSImplicit, relay.AtConnect, relay.Local("timeout", "at connect"), "", "", "smtp.host", "firewall"},
+		{"silence on a STARTTLS port", sending, relay.TLSStartTLS, relay.AtConnect, relay.Local("timeout", ""), "dialed", "", "smtp.tls", "implicit TLS, or port 587"},
+		{"hang-up on a STARTTLS port", reading, relay.TLSStartTLS, relay.AtConnect, relay.Local("connection lost", ""), "dialed", "", "imap.tls", "implicit TLS, or port 143"},
+		{"a private address", sending, relay.TLSImplicit, relay.AtConnect, relay.Local("address refused", ""), "", "", "smtp.host", "The operator can permit it"},
+		{"in clear to a public address", sending, relay.TLSNone, relay.AtConnect, relay.Local("address refused", ""), "dialed", "", "smtp.tls", "without TLS"},
+		{"another protocol", sending, relay.TLSStartTLS, relay.AtConnect, relay.Local("protocol", "* OK"), "dialed", "", "smtp.port", "not the outgoing server for SMTP"},
+		{"the server refuses everybody", sending, relay.TLSImplicit, relay.AtConnect, said(554, "secret banner"), "dialed", "", "smtp.host", "refuses connections"},
+		{"plain text on a TLS port", reading, relay.TLSImplicit, relay.AtTLS, relay.Local("handshake", "x"), "dialed plain", "", "imap.tls", "this port speaks STARTTLS. Choose STARTTLS, or port 993"},
+		{"no STARTTLS", sending, relay.TLSStartTLS, relay.AtTLS, relay.Local("starttls missing", ""), "dialed", "", "smtp.tls", "port 465"},
+		{"certificate", sending, relay.TLSImplicit, relay.AtTLS, relay.Local("certificate", "it is for other.example"), "dialed", "", "smtp.host", "it is for other.example"},
+		{"broken handshake", sending, relay.TLSImplicit, relay.AtTLS, relay.Local("reset", ""), "dialed", "", "smtp.tls", "465 with implicit TLS"},
+		{"old TLS", sending, relay.TLSImplicit, relay.AtTLS, relay.Local("handshake", "version"), "dialed", "", "smtp.tls", "no longer safe"},
+		{"no AUTH", sending, relay.TLSStartTLS, relay.AtAuth, relay.Local("no mechanism", ""), "dialed", "", "smtp.port", "no sign-in by password"},
+		{"no AUTH in clear", reading, relay.TLSNone, relay.AtAuth, relay.Local("login disabled", ""), "dialed", "", "imap.tls", "without TLS"},
+		{"wrong password", sending, relay.TLSImplicit, relay.AtAuth, said(535, "5.7.8 no"), "dialed", "", "password", "app password"},
+		{"wrong password, provider known", sending, relay.TLSImplicit, relay.AtAuth, said(535, "no"), "dialed", "Make an app password.", "password", "(it says: 535 no). Make an app password."},
+		{"wrong name", sending, relay.TLSImplicit, relay.AtAuth, said(535, "No such user"), "dialed", "", "smtp.login", "does not know the user name jane"},
+		{"not now", reading, relay.TLSImplicit, relay.AtAuth, said(454, "later"), "dialed", "", "", "try again later"},
+		{"broken off at the sign-in", reading, relay.TLSImplicit, relay.AtAuth, relay.Local("timeout", ""), "dialed", "", "", "try again later"},
+		{"sender refused", sending, relay.TLSImplicit, relay.AtMail, said(553, "not owned"), "dialed", "", "address", "does not let jane send as this address (it says: 553 not owned)"},
+		{"greylisting", sending, relay.TLSImplicit, relay.AtRcpt, said(451, "later"), "dialed", "", "", "try again later"},
+		{"spam filter", sending, relay.TLSImplicit, relay.AtAfterDot, said(554, "spam"), "dialed", "", "", "554 spam"},
+	} {
+		trouble := &trouble{side: test.side, server: relay.Server{Host: "mail.example", Port: 25, TLS: test.mode}, login: "jane",
+			where: test.where, reply: test.reply, dialed: strings.Contains(test.flags, "dialed"), plain: strings.Contains(test.flags, "plain"),
+			class: relay.Class{Hint: test.hint, Pause: time.Minute}}
+		p := trouble.explain()
+		if p.field != test.field || !strings.Contains(p.message, test.words) || p.pause != time.Minute {
+			t.Errorf("%s: field %q: %s; want %q and %q", test.name, p.field, p.message, test.field, test.words)
+		}
+		if strings.Contains(p.message, "banner") || strings.Contains(p.message, "local:") || strings.Contains(p.message, "%!") {
+			t.Errorf("%s: %s", test.name, p.message)
+		}
+	}
+}
