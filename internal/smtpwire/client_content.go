@@ -54,16 +54,29 @@ const pieceSlack = 16
 
 // stream writes all content but its end.
 func (s *sending) stream(w *DotWriter) error {
-	r := s.tx.Body.Reader()
-	if direct, ok := r.(io.WriterTo); ok {
-		if _, err := direct.WriteTo(w); err != nil && w.err == nil {
-			return &sourceError{err}
-		}
+	n, err := s.copyTo(w)
+	if err == nil && n != s.tx.Body.Size() {
+		// A content that ends early looks like a whole one behind a final dot.
+		w.err = errSize
 		return w.err
 	}
-	s.c.in = room(s.c.in, min(s.tx.Body.Size()+1, readSize))
-	_, err := w.readFrom(r, s.c.in[:cap(s.c.in)])
 	return err
+}
+
+// errSize means that content is not as long as it was said to be.
+var errSize = &sourceError{errors.New("it is not as long as it should be")}
+
+func (s *sending) copyTo(w *DotWriter) (int64, error) {
+	r := s.tx.Body.Reader()
+	if direct, ok := r.(io.WriterTo); ok {
+		n, err := direct.WriteTo(w)
+		if err != nil && w.err == nil {
+			w.err = &sourceError{err}
+		}
+		return n, w.err
+	}
+	s.c.in = room(s.c.in, min(s.tx.Body.Size()+1, readSize))
+	return w.readFrom(r, s.c.in[:cap(s.c.in)])
 }
 
 // room gives buf, emptied, or a new one if it is too small.
@@ -155,7 +168,7 @@ func (s *sending) takeOneFlight() *ClientError {
 // complete message. A real answer stays where it came.
 func (s *sending) afterAll(e *ClientError) *ClientError {
 	if e.Reply.Code == 0 {
-		e.Where, e.DotSent = relay.AtAfterDot, true
+		e.Where = relay.AtAfterDot
 		e.Reply = afterDot(e)
 	}
 	return e
@@ -174,8 +187,12 @@ func (s *sending) wholeBody() ([]byte, error) {
 	limit := s.tx.Body.Size()
 	s.c.in = room(s.c.in, limit+int64(len("\r\n")))
 	buf := s.c.in[:limit]
-	if _, err := io.ReadFull(s.tx.Body.Reader(), buf); err != nil {
+	r := s.tx.Body.Reader()
+	if _, err := io.ReadFull(r, buf); err != nil {
 		return nil, &sourceError{err}
+	}
+	if n, err := io.ReadFull(r, make([]byte, 1)); n > 0 || err != io.EOF {
+		return nil, errSize
 	}
 	if err := checkContent(buf); err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package smtpwire
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -291,5 +290,5 @@ func isContentFault(err error) bool { return errors.Is(err, ErrBadContent) }
 // isSourceFault reports whether the content could not be read.
 func isSourceFault(err error) bool {
 	var e *sourceError
-	return errors.As(err, &e) && !errors.Is(err, io.EOF)
+	return errors.As(err, &e)
 }

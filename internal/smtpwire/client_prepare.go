@@ -3,9 +3,9 @@ package smtpwire
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/relayd/relayd/relay"
 )
@@ -36,7 +36,8 @@ func (s *sending) prepareContent() error {
 	if ext.EightBitMIME && (ext.SMTPUTF8 || !s.tx.SMTPUTF8) {
 		return nil
 	}
-	header, body, err := findEightBit(s.ctx, s.tx.Body.Reader())
+	s.c.in = room(s.c.in, min(s.tx.Body.Size()+1, readSize))
+	header, body, err := findEightBit(s.ctx, s.tx.Body.Reader(), s.c.in[:cap(s.c.in)])
 	if err != nil {
 		return &sourceError{err}
 	}
@@ -97,48 +98,68 @@ func isSendable(a relay.Address) bool {
 	return a.Local != "" && a.Domain != ""
 }
 
-// findEightBit reports whether the header and the body hold octets over 127.
-func findEightBit(ctx context.Context, r io.Reader) (header, body bool, err error) {
-	buf := make([]byte, readSize)
-	inHeader, tail := true, []byte("\r\n") // an empty first line is an empty header
+// findEightBit reports whether the header and the body hold octets over 127. buf is
+// the room to read into.
+func findEightBit(ctx context.Context, r io.Reader, buf []byte) (header, body bool, err error) {
+	f := eightBitFinder{inHeader: true, tail: []byte("\r\n")} // an empty first line is an empty header
 	for ctx.Err() == nil {
 		n, err := r.Read(buf)
-		p := buf[:n]
-		if inHeader {
-			end := headerEnd(tail, p)
-			header = header || hasEightBit(p[:min(end, n)])
-			inHeader = end > n
-			tail = append(tail[:0], lastOctets(tail, p)...)
-			p = p[min(end, n):]
-		}
-		body = body || hasEightBit(p)
+		f.take(buf[:n])
 		if err == io.EOF {
-			return header, body, nil
+			return f.header, f.body, nil
 		}
 		if err != nil {
-			return header, body, err
+			return f.header, f.body, err
 		}
 	}
-	return header, body, context.Cause(ctx)
+	return f.header, f.body, context.Cause(ctx)
 }
 
-// headerEnd gives the index in p behind the empty line that ends the header, or
-// more than len(p) if it is not there. before is what came before p.
-func headerEnd(before, p []byte) int {
-	joined := append(slices.Clone(before), p...)
-	if i := bytes.Index(joined, []byte("\r\n\r\n")); i >= 0 {
-		return max(i+4-len(before), 0)
+// eightBitFinder looks at content piece by piece.
+type eightBitFinder struct {
+	inHeader     bool
+	tail         []byte // the last octets before the piece, as far as an empty line may begin in them
+	header, body bool
+}
+
+func (f *eightBitFinder) take(p []byte) {
+	if f.inHeader {
+		end := f.headerEnd(p)
+		f.header = f.header || hasEightBit(p[:end])
+		p = p[end:]
 	}
-	return len(p) + 1
+	f.body = f.body || hasEightBit(p)
 }
 
-// lastOctets keeps what an empty line could begin with.
-func lastOctets(before, p []byte) []byte {
-	joined := append(slices.Clone(before), p...)
-	return joined[max(0, len(joined)-3):]
+// headerEnd gives how much of p belongs to the header, and notes if it ends there.
+func (f *eightBitFinder) headerEnd(p []byte) int {
+	const empty = "\r\n\r\n"
+	border := append(f.tail, p[:min(len(p), len(empty)-1)]...)
+	if i := bytes.Index(border, []byte(empty)); i >= 0 {
+		f.inHeader = false
+		return max(i+len(empty)-len(f.tail), 0)
+	}
+	if i := bytes.Index(p, []byte(empty)); i >= 0 {
+		f.inHeader = false
+		return i + len(empty)
+	}
+	last := border
+	if len(p) >= len(empty) {
+		last = p
+	}
+	f.tail = bytes.Clone(last[max(0, len(last)-len(empty)+1):])
+	return len(p)
 }
 
+// hasEightBit looks at eight octets at a time.
 func hasEightBit(p []byte) bool {
+	const high = 0x8080808080808080
+	for len(p) >= 8 {
+		if binary.NativeEndian.Uint64(p)&high != 0 {
+			return true
+		}
+		p = p[8:]
+	}
 	for _, c := range p {
 		if c >= 0x80 {
 			return true

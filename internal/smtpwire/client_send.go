@@ -66,6 +66,7 @@ func (c *Client) Send(ctx context.Context, tx *Transaction) (Receipt, error) {
 	err := s.run()
 	if err != nil {
 		s.settle(err.Where, err.Reply)
+		err.DotSent = s.dotSent
 		return Receipt{s.answers, s.dotSent}, err
 	}
 	return Receipt{s.answers, s.dotSent}, nil
@@ -189,6 +190,5 @@ func (s *sending) giveUp(where relay.Where, cause error) *ClientError {
 		}
 		e.Reply = badContent
 	}
-	e.DotSent = s.dotSent
 	return s.c.breakWith(e)
 }

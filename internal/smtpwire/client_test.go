@@ -532,6 +532,28 @@ func TestNoDotAfterBrokenSource(t *testing.T) {
 	}
 }
 
+// shortBody ends before its size.
+type shortBody struct{ body }
+
+func (b shortBody) Size() int64 { return b.body.Size() + 1 }
+
+// TestNoDotAfterShortSource: a spool file that lost its end is no message.
+func TestNoDotAfterShortSource(t *testing.T) {
+	t.Parallel()
+	for name, script := range map[string]string{"DATA": hello + upToData + "end", "one flight": chunking + "end"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := greeted(t, smtpwire.ClientOptions{}, script)
+			tx := message("a@b.example")
+			tx.Body = shortBody{"Subject: x\r\n\r\nhi\r\n"}
+			receipt, err := c.Send(t.Context(), tx)
+			if err == nil || receipt.DotSent || receipt.Answers[0].Accepted || receipt.Answers[0].Final {
+				t.Errorf("%+v, %v", receipt, err)
+			}
+		})
+	}
+}
+
 // TestBeforeDot: it is asked with those who were accepted, before anything of a
 // small content leaves, and its no is final.
 func TestBeforeDot(t *testing.T) {

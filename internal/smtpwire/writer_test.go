@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,8 +77,8 @@ func TestNothingBadLeaves(t *testing.T) {
 	t.Parallel()
 	for id, content := range badContents {
 		for size := 1; size <= len(content); size++ {
-			for _, before := range []string{"", strings.Repeat("good\r\n", 20000)} {
-				wire, err := stuffed([]byte(before+content), 1<<10, size)
+			for _, before := range []string{"", strings.Repeat("good\r\n", 2000)} {
+				wire, err := stuffed([]byte(before+content), 1<<10, append([]int{len(before)}, slices.Repeat([]int{size}, 20)...)...)
 				if !errors.Is(err, smtpwire.ErrBadContent) {
 					t.Fatalf("%s in pieces of %d: %v", id, size, err)
 				}

@@ -1,6 +1,7 @@
 package upstream_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -120,7 +121,12 @@ type world struct {
 	meter    *meter
 }
 
-func newWorld(t *testing.T, change func(*upstream.Options), list ...*relay.Credentials) *world {
+func newWorldFor(b *testing.B, list ...*relay.Credentials) *world {
+	b.Helper()
+	return newWorld(b, func(o *upstream.Options) { o.MaxMessages = 1 << 30 }, list...)
+}
+
+func newWorld(t testing.TB, change func(*upstream.Options), list ...*relay.Credentials) *world {
 	t.Helper()
 	rules, err := provider.New()
 	if err != nil {
@@ -151,7 +157,7 @@ func janes(t *testing.T, change func(*upstream.Options), scripts ...string) *wor
 type body string
 
 func (b body) Size() int64       { return int64(len(b)) }
-func (b body) Reader() io.Reader { return strings.NewReader(string(b)) }
+func (b body) Reader() io.Reader { return bytes.NewReader([]byte(b)) }
 
 // delivery is a message of jane's for n recipients, r1 to rn.
 func delivery(n int) *relay.Delivery {

@@ -37,7 +37,7 @@ func loop(tb testing.TB, name string) *smtpwiretest.Server {
 
 func takeAll(tb testing.TB, conn net.Conn, name string) {
 	defer conn.Close()
-	r, w := bufio.NewReader(conn), bufio.NewWriter(conn)
+	r, w := bufio.NewReaderSize(conn, 64<<10), bufio.NewWriter(conn)
 	say := func(s string) { _, _ = w.WriteString(s + "\r\n") }
 	say("220 mx")
 	login := "AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00"+name+"@a.example\x00secret"))
@@ -47,18 +47,20 @@ func takeAll(tb testing.TB, conn net.Conn, name string) {
 				return
 			}
 		}
-		line, err := r.ReadString('\n')
+		raw, err := r.ReadSlice('\n')
 		if err != nil {
 			return
 		}
-		line = strings.TrimSuffix(line, "\r\n")
-		switch {
-		case inData:
-			if inData = line != "."; !inData {
+		if inData {
+			if inData = string(raw) != ".\r\n"; !inData {
 				say("250 2.0.0 queued")
 			}
+			continue
+		}
+		line := strings.TrimSuffix(string(raw), "\r\n")
+		switch {
 		case strings.HasPrefix(line, "EHLO"):
-			say("250-mx\r\n250-PIPELINING\r\n250 AUTH PLAIN")
+			say("250-mx\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 AUTH PLAIN")
 		case line == login:
 			say("235 welcome")
 		case line == "MAIL FROM:<"+name+"@a.example>", strings.HasPrefix(line, "RCPT"):

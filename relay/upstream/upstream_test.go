@@ -79,7 +79,7 @@ func TestNoSignIn(t *testing.T) {
 		"busy":             {"S: 421 4.3.2 full", "deferred connect.busy | slow connect.busy"},
 		"closed":           {"", "deferred connect.unreachable"},
 		"U2: not SMTP":     {"S<< \"220 " + strings.Repeat("x", 5000) + "\"\nend", "deferred connect.unreachable"},
-		"U1: endless":      {strings.Repeat("S: 220-x\n", 200) + "end", "deferred connect.unreachable"},
+		"U1: endless":      {"S<< \"" + strings.Repeat(`220-x\r\n`, 200) + "\"\nend", "deferred connect.unreachable"},
 		"closed at AUTH":   {greeting, "deferred connection.lost"},
 		"503 at AUTH":      {greeting + "S: 503 5.5.1 what\nend", "deferred connection.sequence"},
 		"5xx to everybody": {greeting + "S: 554 5.7.0 blocked\nend", "deferred default.account_permanent | park default.account_permanent"},

@@ -70,6 +70,7 @@ func Serve(tb testing.TB, cert *tls.Certificate, scripts ...string) *Server {
 	}
 	s.done.Go(func() { s.accept(l) })
 	tb.Cleanup(func() {
+		s.awaitScripts()
 		_ = l.Close()
 		s.hangUp()
 		s.done.Wait()
@@ -85,6 +86,20 @@ func (s *Server) TLSConfig(change func(*tls.Config)) { change(s.tls) }
 
 // Resume lets one script go on behind its pause.
 func (s *Server) Resume() { s.resume <- struct{}{} }
+
+// awaitScripts gives the kernel time to hand over a connection that the client has
+// closed already.
+func (s *Server) awaitScripts() {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for limit := time.After(2 * time.Second); len(s.scripts) > 0; {
+		select {
+		case <-tick.C:
+		case <-limit:
+			return
+		}
+	}
+}
 
 func (s *Server) accept(l net.Listener) {
 	for {
