@@ -3,6 +3,7 @@ package sent_test
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -387,5 +388,35 @@ func TestReportThatCannotBeFiled(t *testing.T) {
 				t.Errorf("the repetition: %+v, %d in the INBOX", again, len(w.inSent("INBOX")))
 			}
 		})
+	}
+}
+
+// G6: an account whose server hangs delays nobody else.
+func TestOneSlowAccountDelaysNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulator.Personality{})
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts nothing: the handshake hangs
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	w.account("slow", "john@acme.example")
+	w.accounts.change("slow", func(a *relay.Account) { a.IMAP.Port = silent.Addr().(*net.TCPAddr).Port })
+	ctx, cancel := context.WithCancel(t.Context())
+	slow := message(1, time.Now())
+	slow.Account = "slow"
+	ended := make(chan relay.Filed, 1)
+	go func() { ended <- w.filer.File(ctx, slow) }()
+	if filed := w.file(message(2, time.Now())); filed.Status != relay.CopyFiled {
+		t.Errorf("the other account: %+v", filed)
+	}
+	select {
+	case filed := <-ended:
+		t.Errorf("the slow account did not hang: %+v", filed)
+	default:
+	}
+	cancel()
+	if filed := <-ended; filed.Status != relay.CopyPending || filed.Rule != sent.RuleInterrupted {
+		t.Errorf("the slow account at the end: %+v", filed)
 	}
 }
