@@ -43,6 +43,13 @@ type Options struct {
 	Timeout time.Duration // of one call; 0: DefaultTimeout
 }
 
+func (o Options) timeout() time.Duration {
+	if o.Timeout <= 0 {
+		return DefaultTimeout
+	}
+	return o.Timeout
+}
+
 // Client calls one relayd. It may be used concurrently.
 type Client struct {
 	base  string
@@ -52,9 +59,6 @@ type Client struct {
 
 // New makes a Client. It does not connect yet.
 func New(opt Options) (*Client, error) {
-	if opt.Timeout <= 0 {
-		opt.Timeout = DefaultTimeout
-	}
 	if opt.URL == "" {
 		return overSocket(opt)
 	}
@@ -67,7 +71,7 @@ func New(opt Options) (*Client, error) {
 	}
 	return &Client{
 		base: strings.TrimSuffix(u.Scheme+"://"+u.Host+u.Path, "/"), token: opt.Token,
-		http: &http.Client{Timeout: opt.Timeout, CheckRedirect: noRedirect, Transport: &http.Transport{ForceAttemptHTTP2: false}},
+		http: &http.Client{Timeout: opt.timeout(), CheckRedirect: noRedirect, Transport: &http.Transport{ForceAttemptHTTP2: false}},
 	}, nil
 }
 
@@ -80,7 +84,7 @@ func overSocket(opt Options) (*Client, error) {
 	}
 	return &Client{
 		base: "http://localhost",
-		http: &http.Client{Timeout: opt.Timeout, CheckRedirect: noRedirect, Transport: &http.Transport{DialContext: dial}},
+		http: &http.Client{Timeout: opt.timeout(), CheckRedirect: noRedirect, Transport: &http.Transport{DialContext: dial}},
 	}, nil
 }
 

@@ -282,7 +282,8 @@ func servers(user, password string) api.AccountInput {
 
 // message puts a message of an organisation into the queue.
 func (r *rig) message(organisation string, outcome relay.Outcome) relay.ID {
-	now := r.now()
+	// Ids of one millisecond have no order; each message here is a little younger.
+	now := r.now().Add(time.Duration(len(r.queue.messages)) * time.Millisecond)
 	jane := relay.Address{Local: "jane", Domain: "acme.example"}
 	m := &relay.Message{
 		ID: relay.NewID(now), Accepted: now, Submitter: "sub_x", Organisation: organisation, Protocol: "ESMTPSA",
@@ -303,3 +304,22 @@ func (r *rig) message(organisation string, outcome relay.Outcome) relay.ID {
 type ctxT = context.Context
 
 var errInternal = errors.New("/var/lib/relayd/secret-path: input/output error")
+
+// newHandlerRig makes a Server that does not listen, with an empty directory.
+func newHandlerRig(t testing.TB) *Server {
+	t.Helper()
+	dir, err := embedded.OpenDirectory(embedded.DirectoryOptions{Path: filepath.Join(t.TempDir(), "directory.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = dir.Close() })
+	q, a := &fakeQueue{}, newFakeAccounts(dir)
+	s, err := New(Options{
+		Directory: dir, Queue: q, Conductor: q, Accounts: a, Verifier: a, Explainer: fakeExplainer{},
+		Passwords: &fakePasswords{}, Keys: fakeKeys{}, Log: discard(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
