@@ -14,6 +14,10 @@ import (
 	"github.com/relayd/relayd/internal/apiclient"
 )
 
+// maxTokenDays bounds --expires: a hundred years. Without --expires a token lasts
+// until it is revoked.
+const maxTokenDays = 36500
+
 func newToken(e *environment) *cobra.Command {
 	r := &remote{environment: e}
 	c := r.flags(group("token", "Tokens of the admin API"))
@@ -60,9 +64,9 @@ func expiry(text string, now time.Time) (*time.Time, error) {
 	lasts, err := time.ParseDuration(text)
 	if days, isDays := strings.CutSuffix(text, "d"); isDays {
 		n, convErr := strconv.Atoi(days)
-		lasts, err = time.Duration(n)*24*time.Hour, convErr
+		lasts, err = time.Duration(min(n, maxTokenDays+1))*24*time.Hour, convErr
 	}
-	if err != nil || lasts <= 0 || now.Add(lasts).Before(now) {
+	if err != nil || lasts <= 0 || lasts > maxTokenDays*24*time.Hour {
 		return nil, &usageError{command: "relayd token create", problem: fmt.Sprintf("--expires %q is no duration such as 90d or 12h", text)}
 	}
 	end := now.Add(lasts).UTC()
