@@ -57,6 +57,24 @@ func TestDiedIdleOnlyOnce(t *testing.T) {
 	w.check(t, delivery(1), "deferred connection.lost")
 }
 
+// TestNotSentTwice: what a reused connection may have taken is never sent again by
+// itself, and a loss behind the answer to MAIL counts.
+func TestNotSentTwice(t *testing.T) {
+	t.Parallel()
+	flight := envelope("r1@b.example")
+	for name, c := range map[string]struct{ end, want string }{
+		"behind the dot": {flight + "S: 250 ok\nS: 250 ok\nS: 354 go\n" + content, "unknown outcome.unknown"},
+		"behind MAIL":    {flight + "S: 250 ok", "deferred connection.lost"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := janes(t, nil, signIn+accepted+c.end)
+			w.check(t, delivery(1), "delivered")
+			w.check(t, delivery(1), c.want)
+		})
+	}
+}
+
 // TestOldCredentials: a connection that is signed in with other credentials is
 // never used again.
 func TestOldCredentials(t *testing.T) {
@@ -165,6 +183,9 @@ func TestCloseAccountAfterDot(t *testing.T) {
 		return nil
 	}
 	w.check(t, del, "delivered | deferred local.broken_off | aborted local.broken_off")
+	if n := w.Idle(); n != 0 {
+		t.Errorf("%d connections of the closed account are kept", n)
+	}
 }
 
 // TestContextBeforeAndAfterDot: an ended context breaks off what has not sent its

@@ -22,7 +22,7 @@ func (a *attempt) send(ctx context.Context, batch []int) (smtpwire.Receipt, erro
 		receipt, err := s.client.Send(ctx, a.buildTransaction(batch))
 		a.job.answered()
 		a.d.pool.give(s)
-		if err == nil || fresh || !reused || a.recordErr != nil || a.job.brokenOff() || !diedIdle(receipt) {
+		if err == nil || !reused || a.recordErr != nil || a.job.brokenOff() || !diedIdle(receipt) {
 			return receipt, err
 		}
 	}
