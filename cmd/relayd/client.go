@@ -33,7 +33,7 @@ func (r *remote) flags(c *cobra.Command) *cobra.Command {
 
 // call connects and runs do. That relayd is not there is told with the way to
 // start it.
-func (r *remote) call(ctx context.Context, do func(*apiclient.Client) error) error {
+func (r *remote) call(do func(*apiclient.Client) error) error {
 	opt, err := r.place()
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (r *remote) command(use, short string, args cobra.PositionalArgs, run func(
 	return &cobra.Command{
 		Use: use, Short: short, Args: args,
 		RunE: func(c *cobra.Command, args []string) error {
-			return r.call(c.Context(), func(client *apiclient.Client) error { return run(c.Context(), client, args) })
+			return r.call(func(client *apiclient.Client) error { return run(c.Context(), client, args) })
 		},
 	}
 }

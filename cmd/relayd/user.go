@@ -44,7 +44,7 @@ func (r *remote) userUpdate() *cobra.Command {
 	var address, headerName string
 	c := r.command("update USER", "Change a user", exactly("the user"), nil)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		return r.call(c.Context(), func(client *apiclient.Client) error {
+		return r.call(func(client *apiclient.Client) error {
 			u, err := findUser(c.Context(), client, args[0])
 			if err != nil {
 				return err

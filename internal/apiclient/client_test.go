@@ -98,7 +98,7 @@ func TestRequest(t *testing.T) {
 	if err != nil || u.Revision != 8 {
 		t.Fatalf("%+v, %v", u, err)
 	}
-	if got.Method != "PUT" || got.URL.EscapedPath() != "/api/v1/users/..%2Fx%3Fy" || got.Header.Get("If-Match") != `"7"` ||
+	if got.Method != http.MethodPut || got.URL.EscapedPath() != "/api/v1/users/..%2Fx%3Fy" || got.Header.Get("If-Match") != `"7"` ||
 		got.Header.Get("Authorization") != "Bearer rlt_secret" || got.Header.Get("Content-Type") != "application/json" || body != `{"address":"jane@acme.example"}` {
 		t.Errorf("%s %s %v %s", got.Method, got.URL.EscapedPath(), got.Header, body)
 	}
