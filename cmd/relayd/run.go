@@ -135,7 +135,11 @@ func (p *program) apply(cfg *config.Config) bool {
 
 func (p *program) queueState() metrics.QueueState {
 	usage := p.spool.Usage()
-	return metrics.QueueState{Messages: usage.Messages, Bytes: usage.Bytes, Held: int64(p.conductor.Held())}
+	s := metrics.QueueState{Messages: usage.Messages, Bytes: usage.Bytes, Held: int64(p.conductor.Held())}
+	if oldest := p.conductor.Oldest(); !oldest.IsZero() {
+		s.Oldest = time.Since(oldest).Seconds()
+	}
+	return s
 }
 
 // level gives the log level of the configuration.

@@ -47,7 +47,7 @@ func (p *program) directOptions() direct.Options {
 		MaxAddresses: d.MaxHosts, ConnectTimeout: d.ConnectTimeout,
 		Timeouts: timeouts(p.cfg.Upstream.CommandTimeout, p.cfg.Upstream.FinalTimeout),
 		Pool: direct.PoolOptions{
-			IdleTimeout: d.IdleTimeout, MaxUses: d.MaxMessages, PerAddress: p.cfg.Queue.PerDestination,
+			IdleTimeout: d.IdleTimeout, MaxUses: d.MaxMessages, PerAddress: p.cfg.Queue.PerDestination, MaxIdle: d.MaxIdle,
 		},
 		Connected: func(reused bool, _ string) { p.metrics.Connection(relay.RouteDirect, reused) },
 	}

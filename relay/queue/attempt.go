@@ -253,7 +253,7 @@ func (c *Conductor) conclude(j *job, d *relay.Delivery, a *relay.Attempt) {
 func (c *Conductor) follow(j *job, d *relay.Delivery, now time.Time) {
 	s := j.s
 	if s.Done() {
-		c.o.Observer.Done(j.m, s)
+		c.done(j.m, s)
 		return
 	}
 	if s.Hold != nil {

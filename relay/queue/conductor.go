@@ -19,6 +19,7 @@ type Conductor struct {
 	sched *scheduler
 	jobs  jobTable
 	held  heldIndex
+	ages  ages
 
 	workers sync.WaitGroup
 	work    context.Context // of attempts; outlives Run's context by Grace
@@ -42,6 +43,7 @@ func (c *Conductor) Load(ctx context.Context) error {
 	now := time.Now()
 	err := c.o.Store.Waiting(ctx, func(m *relay.Message, s *relay.State) bool {
 		recoverState(s, now.Add(c.o.UnknownWait))
+		c.ages.add(m.ID)
 		c.plant(ctx, m, s, now)
 		return ctx.Err() == nil
 	})
@@ -56,6 +58,7 @@ func (c *Conductor) Load(ctx context.Context) error {
 func (c *Conductor) Put(ctx context.Context, m *relay.Message, key func() relay.SubmissionKey, content io.Reader) (relay.ID, error) {
 	id, err := c.o.Store.Put(ctx, m, key, content)
 	if err == nil && id == m.ID {
+		c.ages.add(id)
 		c.plant(ctx, m, relay.NewState(m), time.Now())
 	}
 	return id, err
@@ -135,6 +138,16 @@ func (c *Conductor) drain() {
 		<-ended
 	}
 }
+
+// done notes that nothing is left to do for a message.
+func (c *Conductor) done(m *relay.Message, s *relay.State) {
+	c.ages.remove(m.ID)
+	c.o.Observer.Done(m, s)
+}
+
+// Oldest is when the oldest message that waits was accepted; the zero time if none
+// waits.
+func (c *Conductor) Oldest() time.Time { return c.ages.oldest() }
 
 // retryFault is how long a task rests after a fault of our own, such as a store
 // that cannot be read at the moment.

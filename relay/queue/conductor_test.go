@@ -109,7 +109,7 @@ func TestOneRefusedOfTwoIsOneDeliveryOneCopyAndOneReport(t *testing.T) {
 			if len(st.reporter.to) != 1 || !slices.Equal(st.reporter.to[0], []int{1}) || st.filer.files != 1 {
 				t.Errorf("reports for %v, %d copies", st.reporter.to, st.filer.files)
 			}
-			if !st.store.state(id).Done() {
+			if !st.store.state(id).Done() || !st.c.Oldest().IsZero() {
 				t.Error("the message is not done")
 			}
 		})
@@ -159,6 +159,9 @@ func TestParkedAccountHoldsMailUntilItReturns(t *testing.T) {
 			second := st.put(message("b.example"))
 			st.after(10 * 24 * time.Hour)
 			s := st.store.state(id)
+			if !st.c.Oldest().Equal(id.Time()) || st.c.Held() != 2 {
+				t.Errorf("oldest %v, %d held", st.c.Oldest(), st.c.Held())
+			}
 			if s.Hold == nil || s.Hold.Rule != "account.parked" || s.Recipients[0].Attempts != 0 {
 				t.Fatalf("hold %+v, attempts %d", s.Hold, s.Recipients[0].Attempts)
 			}

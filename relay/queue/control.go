@@ -124,7 +124,7 @@ func (c *Conductor) cancel(j *job, by string) error {
 	}
 	c.o.Observer.Cancelled(j.m, by)
 	if s.Done() {
-		c.o.Observer.Done(j.m, s)
+		c.done(j.m, s)
 	}
 	return nil
 }

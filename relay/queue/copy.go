@@ -77,7 +77,7 @@ func (c *Conductor) concludeCopy(j *job, filed *relay.Filed) {
 	}
 	c.o.Observer.Copied(j.m, &s.Copy)
 	if s.Done() {
-		c.o.Observer.Done(j.m, s)
+		c.done(j.m, s)
 		return
 	}
 	if s.Copy.Status == relay.CopyPending {

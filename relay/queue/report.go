@@ -32,7 +32,7 @@ func (c *Conductor) report(ctx context.Context, t task) {
 		made = true
 	}
 	if made && j.s.Done() {
-		c.o.Observer.Done(j.m, j.s)
+		c.done(j.m, j.s)
 	}
 }
 
