@@ -17,6 +17,7 @@ type PostfixOptions struct {
 	Name  string   // myhostname
 	Port  int      // SMTP
 	Main  []string // more lines of main.cf; the last of a parameter counts
+	More  []string // more services, as lines of master.cf
 	Owner int      // uid and gid of virtual mailboxes
 }
 
@@ -112,7 +113,7 @@ func (p *Postfix) configure() {
 		"message_size_limit = 104857600", "mailbox_size_limit = 0", "virtual_mailbox_limit = 0",
 		"smtpd_client_connection_count_limit = 0",
 	}, p.o.Main...)...)
-	WriteFile(p.tb, p.Path("master.cf"), p.master()...)
+	WriteFile(p.tb, p.Path("master.cf"), append(p.master(), p.o.More...)...)
 }
 
 // master is Debian's master.cf without chroot and without what a test never uses.

@@ -16,9 +16,15 @@ type Unbound struct {
 // other name does not exist.
 func StartUnbound(tb testing.TB, host string, records ...string) *Unbound {
 	tb.Helper()
+	return StartUnboundAt(tb, host, FreePort(tb, host), records...)
+}
+
+// StartUnboundAt is StartUnbound on a port of the test's choice: programs that read
+// /etc/resolv.conf know port 53 only.
+func StartUnboundAt(tb testing.TB, host string, port int, records ...string) *Unbound {
+	tb.Helper()
 	program := Need(tb, "unbound")
 	dir := OpenDir(tb)
-	port := FreePort(tb, host)
 	lines := []string{
 		"server:", " directory: " + dir, " chroot: \"\"", " username: \"\"", " pidfile: \"\"", " use-syslog: no", " do-daemonize: no",
 		fmt.Sprintf(" interface: %s@%d", host, port), " access-control: 127.0.0.0/8 allow", " do-ip6: no",
