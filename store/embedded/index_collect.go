@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -37,7 +38,14 @@ type numbered struct {
 func (x *index) collect(from journal.Position, limit int) (*batch, error) {
 	b := &batch{changes: map[relay.ID]*change{}}
 	var err error
-	b.to, err = x.queue.journal.Scan(from, limit, b.take)
+	b.to, err = x.queue.journal.Scan(from, limit, func(it *journal.Item) error {
+		err := b.take(it)
+		if errors.Is(err, ErrDamaged) { // everything else goes on
+			x.queue.opt.Log.Error("record left out of the index", "error", err)
+			return nil
+		}
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read journal for the index: %w", err)
 	}

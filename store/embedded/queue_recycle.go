@@ -51,13 +51,17 @@ func (q *Queue) recycleFailed(ctx context.Context, err error) {
 
 // worthRecycling reports whether at least half of the sealed segments is dead. So
 // every octet is written again once on average at most, and the journal is never
-// larger than twice what lives, plus a few segments.
+// larger than twice what lives, plus a few segments. On a full disk, one dead segment
+// is worth it.
 func (q *Queue) worthRecycling() bool {
 	oldest, head := q.journal.Oldest()
 	q.mu.Lock()
 	live := q.liveBytes
 	q.mu.Unlock()
 	sealed := int64(head - oldest)
+	if q.journal.Short() {
+		return (sealed-1)*q.opt.Journal.SegmentSize > live
+	}
 	return sealed > 0 && (sealed-keepSegments)*q.opt.Journal.SegmentSize > 2*live
 }
 
@@ -166,21 +170,44 @@ func (q *Queue) choose(segment uint64) []*move {
 // prepare reads the messages, and makes the records with their full state.
 func (q *Queue) prepare(moves []*move) error {
 	for _, m := range moves {
-		h, err := q.load(m.entry)
-		if err != nil {
-			return fmt.Errorf("write message %s again: %w", m.entry.id, err)
+		payload, err := q.whole(m.entry)
+		if errors.Is(err, ErrDamaged) {
+			// It cannot be delivered, but must stay visible, and in nobody's way.
+			q.opt.Log.Error("damaged message is kept as it is", "id", m.entry.id, "error", err)
+			payload, err = q.asItIs(m.entry.content)
 		}
-		h.keyed, h.key = false, relay.SubmissionKey{} // keys are written again by themselves
-		body, err := q.inlineBody(m.entry)
 		if err != nil {
 			return fmt.Errorf("write message %s again: %w", m.entry.id, err)
 		}
 		m.record = journal.Record{
-			ID: m.entry.id, Revision: m.entry.revision, Type: recordRelocated, Essential: true,
-			Payload: [][]byte{encodeHead(nil, h), body},
+			ID: m.entry.id, Revision: m.entry.revision, Type: recordRelocated, Essential: true, Payload: payload,
 		}
 	}
 	return nil
+}
+
+// whole gives a message with its full state. Submission keys are written again by
+// themselves.
+func (q *Queue) whole(e *entry) ([][]byte, error) {
+	h, err := q.load(e)
+	if err != nil {
+		return nil, err
+	}
+	h.keyed, h.key = false, relay.SubmissionKey{}
+	body, err := q.inlineBody(e)
+	return [][]byte{encodeHead(nil, h), body}, err
+}
+
+// asItIs reads a record without understanding it.
+func (q *Queue) asItIs(ref journal.Ref) ([][]byte, error) {
+	p, err := q.journal.Open(ref)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	b := make([]byte, p.Size())
+	_, err = readFull(p, b, 0)
+	return [][]byte{b}, err
 }
 
 // inlineBody reads the body out of a record; nil if it lies in a file.

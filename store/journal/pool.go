@@ -32,6 +32,7 @@ type pool struct {
 	mu       sync.Mutex
 	free     []*segment
 	number   int           // of the last file name
+	attempts int           // to make a segment
 	failed   error         // why the last attempt failed; nil after a success
 	failedAt time.Time     //
 	changed  chan struct{} // closed at the next change of free or failed
@@ -82,6 +83,7 @@ func (p *pool) fill() error {
 	s, err := p.make(name)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.attempts++
 	if p.failed = err; err != nil {
 		p.failedAt = p.now()
 	} else {
@@ -129,15 +131,19 @@ func (p *pool) take(keep int, stop <-chan struct{}) (*segment, error) {
 // await waits until at least n segments are free. ErrFull if they cannot be made.
 // Only the writer takes segments, so that they are still there when it returns.
 func (p *pool) await(n int, stop <-chan struct{}) error {
-	for {
+	for attempts := -1; ; {
 		p.mu.Lock()
-		enough, resting, reason, changed := len(p.free) >= n, p.resting(), p.failed, p.changed
+		if attempts < 0 {
+			attempts = p.attempts
+		}
+		enough, reason, changed := len(p.free) >= n, p.failed, p.changed
+		hopeless := p.resting() || (reason != nil && p.attempts > attempts)
 		p.mu.Unlock()
 		if enough {
 			return nil
 		}
-		if resting {
-			return fmt.Errorf("%w: %w", store.ErrFull, reason)
+		if hopeless {
+			return noRoom(reason)
 		}
 		p.ask()
 		select {
@@ -146,6 +152,23 @@ func (p *pool) await(n int, stop <-chan struct{}) error {
 			return store.ErrClosed
 		}
 	}
+}
+
+// noRoom is ErrFull with the reason why no segment could be made; but a flush that
+// failed is final here as everywhere.
+func noRoom(reason error) error {
+	var flush *safeio.FlushError
+	if errors.As(reason, &flush) && !safeio.IsFull(reason) {
+		return reason
+	}
+	return fmt.Errorf("%w: %w", store.ErrFull, reason)
+}
+
+// short reports whether the last segment that was wanted could not be made.
+func (p *pool) short() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failed != nil
 }
 
 func (p *pool) ask() {

@@ -70,6 +70,9 @@ func (j *Journal) Oldest() (oldest, head uint64) {
 	return j.oldest, j.head.seq
 }
 
+// Short reports whether there is no room for another segment.
+func (j *Journal) Short() bool { return j.pool.short() }
+
 // Durable is the end of what is durable.
 func (j *Journal) Durable() Position {
 	j.mu.Lock()
@@ -190,8 +193,8 @@ func (j *Journal) scanSome(s *segment, from Position, end int64, more func() boo
 	off := max(int64(from.Offset), blockSize)
 	for off < end && more() {
 		next, err := c.step(off)
-		if err != nil {
-			return off, err
+		if err = errors.Join(err, c.window.err); err != nil {
+			return off, err // what cannot be read now must not be passed over
 		}
 		off = next
 	}

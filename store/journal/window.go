@@ -17,6 +17,7 @@ type window struct {
 	size int64
 	at   int64 // where buf begins
 	buf  []byte
+	err  error // the last failure to read
 }
 
 // get gives n octets at off, valid until the next call.
@@ -44,7 +45,8 @@ func (w *window) fetch(off int64, n int) error {
 		if err == nil || errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
-		return fmt.Errorf("read journal at %d: %w", off, err)
+		w.err = fmt.Errorf("read journal at %d: %w", off, err)
+		return w.err
 	}
 	return nil
 }
