@@ -107,7 +107,7 @@ type Deliverer struct {
 func New(opts Options) *Deliverer {
 	opts.setDefaults()
 	d := &Deliverer{opts: opts, pool: newPool(opts.Pool)}
-	d.signer = &signer{keys: opts.Keys, domain: opts.SigningDomain, life: opts.SignatureLife, cache: newKeyCache()}
+	d.signer = &signer{keys: opts.Keys, domain: opts.SigningDomain, life: opts.SignatureLife, cache: newKeyCache(), made: newSignatures()}
 	return d
 }
 
@@ -144,7 +144,7 @@ func (d *Deliverer) Close() error {
 // last peer.
 func (d *Deliverer) Deliver(ctx context.Context, del *relay.Delivery) relay.Attempt {
 	a := newAttempt(ctx, d, del)
-	fields, err := d.signer.sign(ctx, del.Message.From, del.Body)
+	fields, err := d.signer.sign(ctx, del.Message, del.Body)
 	if err != nil {
 		d.opts.Log.Error("a message could not be signed", "id", del.Message.ID.String(), "error", err.Error())
 		a.settle(del.Recipients, notSigned())

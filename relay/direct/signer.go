@@ -48,16 +48,21 @@ type signer struct {
 	domain string        // relayd's own, for messages of domains without a key
 	life   time.Duration // of a signature
 	cache  *keyCache
+	made   *signatures
 }
 
 // sign makes the signature fields of a message, to be put before its header. It
 // makes none if neither the domain of From nor relayd's own has a key. An error
 // means that the message must not leave now.
-func (s *signer) sign(ctx context.Context, from relay.Address, body relay.Body) ([]byte, error) {
-	keys, err := s.keysFor(ctx, from.Domain)
+func (s *signer) sign(ctx context.Context, m *relay.Message, body relay.Body) ([]byte, error) {
+	keys, err := s.keysFor(ctx, m.From.Domain)
 	if err != nil || len(keys) == 0 {
 		return nil, err
 	}
+	return s.made.of(m.ID, keys, func() ([]byte, error) { return s.signWith(keys, body) })
+}
+
+func (s *signer) signWith(keys []parsedKey, body relay.Body) ([]byte, error) {
 	names, err := signedFields(body.Reader())
 	if err != nil {
 		return nil, err

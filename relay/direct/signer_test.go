@@ -51,7 +51,7 @@ func newKey(t testing.TB, domain, selector, algorithm string) SigningKey {
 }
 
 func newSigner(keys Keys) *signer {
-	return &signer{keys: keys, domain: "relay.example", life: DefaultSignatureLife, cache: newKeyCache()}
+	return &signer{keys: keys, domain: "relay.example", life: DefaultSignatureLife, cache: newKeyCache(), made: newSignatures()}
 }
 
 // lookup serves the records of the keys as a DNS would.
@@ -81,9 +81,14 @@ const letter = "Received: from app\r\n by relay.example;\r\n Sat, 21 Nov 2026 12
 
 var jane = relay.Address{Local: "jane", Domain: "acme.example"}
 
+// letterFrom is a new message.
+func letterFrom(from relay.Address) *relay.Message {
+	return &relay.Message{ID: relay.NewID(time.Now()), From: from}
+}
+
 func signed(t testing.TB, s *signer, from relay.Address, content string) string {
 	t.Helper()
-	fields, err := s.sign(t.Context(), from, text(content))
+	fields, err := s.sign(t.Context(), letterFrom(from), text(content))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +120,7 @@ func TestWhichDomainSigns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			fields, err := newSigner(c.keys).sign(t.Context(), relay.Address{Local: "jane", Domain: c.from}, text(letter))
+			fields, err := newSigner(c.keys).sign(t.Context(), letterFrom(relay.Address{Local: "jane", Domain: c.from}), text(letter))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -224,7 +229,7 @@ func TestFaultsNeverSendUnsigned(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			fields, err := newSigner(c.keys).sign(t.Context(), relay.Address{Local: "jane", Domain: c.from}, text(c.content))
+			fields, err := newSigner(c.keys).sign(t.Context(), letterFrom(relay.Address{Local: "jane", Domain: c.from}), text(c.content))
 			if err == nil || fields != nil {
 				t.Errorf("no fault, and the fields %q", fields)
 			}
@@ -389,7 +394,7 @@ func BenchmarkSign(b *testing.B) {
 				b.SetBytes(content.Size())
 				b.ReportAllocs()
 				for b.Loop() {
-					if _, err := s.sign(b.Context(), jane, content); err != nil {
+					if _, err := s.sign(b.Context(), letterFrom(jane), content); err != nil {
 						b.Fatal(err)
 					}
 				}
