@@ -4,7 +4,9 @@
 #   make test        installs what the tests need (Debian), then runs every test with -race
 #   make lint        gofmt, go vet, golangci-lint with .golangci.yml
 #   make race        every test with -race, with the tools that are there; PKG=./relay/... for less
-#   make bench       benchmarks; BENCH=Journal for some of them
+#   make bench       relayd against Postfix, in one run: the table of docs/performance.md;
+#                    BENCHFLAGS='-load.sizes 4096 -load.sessions 10' for a part of it
+#   make microbench  the benchmarks of the packages; BENCH=Journal for some of them
 #   make torture     the crash and kill tests, many times over
 #   make fuzz        every fuzz target for FUZZTIME each
 #   make fuzz-seeds  only the seeds of the fuzz targets, which make test runs too
@@ -24,7 +26,7 @@ BENCH            ?= .
 FUZZTIME         ?= 20s
 ROUNDS           ?= 20
 
-.PHONY: build test tools race lint bench torture fuzz fuzz-seeds docs demo clean
+.PHONY: build test tools race lint bench microbench torture fuzz fuzz-seeds docs demo clean
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/relayd ./cmd/relayd
@@ -52,6 +54,9 @@ $(GOLANGCI):
 	rmdir bin/.install
 
 bench:
+	go test -run '^$$' -bench Relay -benchtime 1x -timeout 60m ./test/load $(BENCHFLAGS)
+
+microbench:
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
 
 torture:

@@ -47,7 +47,7 @@ func (p policy) settleRecipient(now time.Time, m *relay.Message, s *relay.State,
 	r.DotSent = outcome == relay.Unknown
 	switch outcome {
 	case relay.Delivered:
-		r.Reported = !owesReport(m, res.Recipient, relay.ReportSuccess)
+		r.Reported = res.PeerReports || !owesReport(m, res.Recipient, relay.ReportSuccess)
 	case relay.Failed:
 		r.Reported = !owesReport(m, res.Recipient, relay.ReportFailure)
 	case relay.Held:
