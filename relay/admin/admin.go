@@ -83,6 +83,9 @@ func (o *Options) complete() error {
 	if err := o.missing(); err != nil {
 		return err
 	}
+	if o.MetricsOpen && o.Address != "" && !isLoopback(hostOf(o.Address)) {
+		return errors.New("admin: metrics without a token are for a loopback address only, not " + o.Address)
+	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}

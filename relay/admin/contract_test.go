@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -283,5 +286,29 @@ func TestDocument(t *testing.T) {
 	}
 	if ct := a.header.Get("Content-Type"); !strings.Contains(ct, "openapi+json") {
 		t.Errorf("content type %q", ct)
+	}
+}
+
+// docs/api.md lists every operation, and none that does not exist.
+func TestDocumentation(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "api.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([A-Z]+ /\\S*)`").FindAllStringSubmatch(string(text), -1) {
+		listed[m[1]] = true
+	}
+	there := readContract(t, newHandlerRig(t).document).operations()
+	for key := range there {
+		if !listed[key] {
+			t.Errorf("docs/api.md does not list %s", key)
+		}
+	}
+	for key := range listed {
+		if there[key] == nil {
+			t.Errorf("docs/api.md lists %s, which does not exist", key)
+		}
 	}
 }

@@ -78,10 +78,12 @@ func (s *Server) hostIsOurs(host string, allowed []string) bool {
 	if slices.ContainsFunc(allowed, func(a string) bool { return strings.EqualFold(a, host) }) {
 		return true
 	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
-		return true
-	}
-	return host != "" && host == hostOf(s.opt.Address)
+	return isLoopback(host) || host != "" && host == hostOf(s.opt.Address)
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
 }
 
 // hostOf takes the port and the brackets of IPv6 from a Host field.

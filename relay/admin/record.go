@@ -98,8 +98,9 @@ func find[T any](ctx context.Context, table store.Table[T], id string, owner fun
 func scan[T any](ctx context.Context, table store.Table[T], p Paging, id func(*T) string, keep func(*T) bool) ([]*T, string, error) {
 	after := p.Cursor
 	var page []*T
-	for {
-		recs, err := table.List(ctx, after, scanPage)
+	// Without a filter the first look has all, and one more to know that there are more.
+	for look := min(p.Limit+1, scanPage); ; look = scanPage {
+		recs, err := table.List(ctx, after, look)
 		if err != nil {
 			return nil, "", err
 		}
@@ -112,7 +113,7 @@ func scan[T any](ctx context.Context, table store.Table[T], p Paging, id func(*T
 			}
 			page = append(page, rec)
 		}
-		if len(recs) < scanPage {
+		if len(recs) < look {
 			return page, "", nil
 		}
 		after = id(recs[len(recs)-1])

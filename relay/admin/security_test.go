@@ -246,6 +246,11 @@ func TestW14Metrics(t *testing.T) {
 	closed.do("GET", "/metrics", nil, request{client: closed.overSocket()}).is(200)
 	open := newRig(t, func(o *Options) { o.Metrics, o.MetricsOpen = metrics, true })
 	open.do("GET", "/metrics", nil, request{}).is(200)
+	opt := open.server.opt
+	opt.Address = "192.0.2.1:8025"
+	if _, err := New(opt); err == nil {
+		t.Error("metrics without a token were allowed on a public address")
+	}
 	none := newRig(t)
 	none.do("GET", "/metrics", nil, request{token: none.token}).is(404)
 }

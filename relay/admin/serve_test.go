@@ -3,6 +3,7 @@ package admin
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"io"
 	"io/fs"
 	"net"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/relayd/relayd/internal/api"
 	"github.com/relayd/relayd/internal/apiclient"
+	"github.com/relayd/relayd/internal/relaytest"
 )
 
 // Over the socket no token is needed, the Host is not looked at, and the audit log
@@ -59,6 +61,14 @@ func TestSocketInTheWay(t *testing.T) {
 		t.Fatalf("a dead socket was not replaced: %v", err)
 	}
 	again.Close()
+
+	long := filepath.Join(t.TempDir(), strings.Repeat("x", 100))
+	if err := os.Mkdir(long, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := listenSocket(t.Context(), filepath.Join(long, "s")); err == nil || !strings.Contains(err.Error(), "admin.socket") {
+		t.Errorf("a path that is too long gave %v", err)
+	}
 
 	file := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
@@ -111,6 +121,39 @@ func TestNewNamesWhatIsMissing(t *testing.T) {
 	if _, err := New(Options{}); err == nil || !strings.Contains(err.Error(), "Options.Directory") {
 		t.Errorf("%v", err)
 	}
+}
+
+// With TLS nothing is answered in clear, and the peer is asked for nothing newer
+// than HTTP/1.1.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	ca := relaytest.NewAuthority(t)
+	r := newRig(t, func(o *Options) {
+		o.TLS = &tls.Config{Certificates: []tls.Certificate{ca.Issue("127.0.0.1")}, MinVersion: tls.VersionTLS12}
+	})
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.Roots(), MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true}
+	defer transport.CloseIdleConnections()
+	plain := r.base
+	r.base = strings.Replace(plain, "http:", "https:", 1)
+	r.do("GET", "/api/v1/users", nil, request{token: r.token, client: &http.Client{Transport: transport}}).is(200)
+	r.base = plain
+	r.do("GET", "/api/v1/nothing", nil, request{token: r.token}).is(400)
+}
+
+// W15: what panics is an answer without stack or path, and the next request works.
+func TestW15Panic(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *Options) {
+		o.Metrics = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("at /var/lib/relayd") })
+	})
+	a := r.do("GET", "/metrics", nil, request{token: r.token}).is(500).says("fault of its own")
+	if strings.Contains(string(a.body), "/var/lib") || strings.Contains(string(a.body), "goroutine") {
+		t.Errorf("the inside came out: %s", a.body)
+	}
+	if !strings.Contains(r.log.String(), "at /var/lib/relayd") {
+		t.Error("the log does not have the cause")
+	}
+	r.ask("GET", "/users", nil).is(200)
 }
 
 // R5: connections above the cap are closed at once; when one ends there is room again.

@@ -17,6 +17,10 @@ import (
 // still answers on it.
 const socketProbe = time.Second
 
+// maxSocketPath is the longest path that every system binds: sun_path has 104
+// octets on the BSDs and macOS, 108 on Linux, with a zero at the end.
+const maxSocketPath = 103
+
 // listenSocket opens the Unix socket with mode 0600. It is bound inside a fresh
 // directory of mode 0700 and then moved into place: between bind and chmod nobody
 // else can connect, whatever the umask.
@@ -30,6 +34,9 @@ func listenSocket(ctx context.Context, path string) (net.Listener, error) {
 	}
 	defer func() { _ = os.Remove(dir) }() // empty by then; what is left is only a name
 	bound := filepath.Join(dir, "s")
+	if len(bound) > maxSocketPath {
+		return nil, fmt.Errorf("the path is too long for a socket by %d octets: set admin.socket to a shorter one", len(bound)-maxSocketPath)
+	}
 	l, err := new(net.ListenConfig).Listen(ctx, "unix", bound)
 	if err != nil {
 		return nil, err
