@@ -148,6 +148,9 @@ func (s *sending) takeOneFlight() *ClientError {
 	if err := s.takeEnvelope(true, s.live); err != nil {
 		return s.afterAll(err)
 	}
+	if s.c.wire.r.Buffered() == 0 {
+		ackNow(s.c.wire.raw) // the answer to BDAT may wait for this
+	}
 	if !s.mailOK || len(s.accepted) == 0 {
 		// RFC 3030 §2: the peer refuses the chunk and keeps nothing of it.
 		if _, err := s.answer(relay.AtAfterDot, s.c.opts.Timeouts.DataEnd); err != nil {
