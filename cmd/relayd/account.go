@@ -88,7 +88,7 @@ func (r *remote) accountPassword(ctx context.Context, in *api.AccountInput, from
 
 func (r *remote) accountUpdate() *cobra.Command {
 	var set accountSettings
-	var newPassword bool
+	var newPassword, verify bool
 	c := r.command("update ACCOUNT", "Change the servers or the password of an account", exactly("the account"),
 		func(ctx context.Context, client *apiclient.Client, args []string) error {
 			a, err := findAccount(ctx, client, args[0])
@@ -107,10 +107,14 @@ func (r *remote) accountUpdate() *cobra.Command {
 			if a, err = client.UpdateAccount(ctx, a.ID, a.Revision, in); err != nil {
 				return err
 			}
-			return r.account(a)
+			if err := r.account(a); err != nil || !verify {
+				return err
+			}
+			return r.verify(ctx, client, a)
 		})
 	set.flags(c)
 	c.Flags().BoolVar(&newPassword, "password", false, "ask for a new password")
+	c.Flags().BoolVar(&verify, "verify", false, "verify the account at once")
 	return c
 }
 

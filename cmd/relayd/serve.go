@@ -90,7 +90,7 @@ func (e *environment) watchReload(ctx context.Context, mail *maillog.Log, levels
 	return reload
 }
 
-func logger(w io.Writer, format string, levels slog.Leveler) *slog.Logger {
+func logger(w io.Writer, format string, levels *slog.LevelVar) *slog.Logger {
 	o := &slog.HandlerOptions{Level: levels}
 	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, o))

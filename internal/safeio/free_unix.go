@@ -13,5 +13,5 @@ func free(path string) (int64, error) {
 	if err := syscall.Statfs(path, &s); err != nil {
 		return 0, fmt.Errorf("free room of %s: %w", path, err)
 	}
-	return int64(s.Bavail) * int64(s.Bsize), nil
+	return int64(s.Bavail) * s.Bsize, nil
 }

@@ -14,6 +14,9 @@ import (
 // left by a crash if it is found at start, and may be removed.
 const UnfinishedSuffix = ".new"
 
+// chunk is how much is copied with one call.
+const chunk = 128 << 10
+
 // Unfinished reports whether name is that of a file whose writing was never
 // finished.
 func Unfinished(name string) bool { return path.Ext(name) == UnfinishedSuffix }
@@ -41,7 +44,7 @@ func Spool(fsys FS, name string, content io.Reader) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("make %s: %w", name, err)
 	}
-	n, err := io.Copy(&sequential{f: f}, content)
+	n, err := io.CopyBuffer(&sequential{f: f}, content, make([]byte, chunk))
 	if err != nil {
 		return n, errors.Join(fmt.Errorf("write %s: %w", name, err), f.Close())
 	}
@@ -81,9 +84,8 @@ func WriteFile(filename string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
 	_, err = Write(root, filepath.Base(filename), bytes.NewReader(data))
-	return err
+	return errors.Join(err, root.Close())
 }
 
 // SyncDir makes the names in the directory at dir durable.

@@ -89,7 +89,8 @@ func (d *DNS) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 // Close ends the server and waits for it.
 func (d *DNS) Close() {
 	d.close.Do(func() {
-		_ = d.server.Shutdown() // it runs: StartDNS waited for it
-		<-d.ended
+		if d.server.Shutdown() == nil { // else it has ended already
+			<-d.ended
+		}
 	})
 }

@@ -1,6 +1,7 @@
 package smtpwire
 
 import (
+	"errors"
 	"io"
 	"strconv"
 	"strings"
@@ -65,7 +66,7 @@ func (s *chunkSource) next(p []byte) (int, error) {
 // notTheEnd keeps the end of the connection from looking like the end of the
 // message, which only its last octet is.
 func notTheEnd(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

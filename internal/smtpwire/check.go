@@ -1,6 +1,7 @@
 package smtpwire
 
 import (
+	"errors"
 	"io"
 	"math"
 )
@@ -22,7 +23,7 @@ func (s *streamSource) next(p []byte) (int, error) {
 	}
 	n, err := s.r.Read(p)
 	s.check(p[:n])
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		s.left = 0
 		return s.close(p)
 	}

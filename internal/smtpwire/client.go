@@ -212,7 +212,7 @@ func (c *Client) simple(ctx context.Context, line string) error {
 // Quit takes leave and closes the connection. It waits for the answer, so that
 // the server sees an orderly end, but not for long.
 func (c *Client) Quit(ctx context.Context) error {
-	defer c.Close()
+	defer c.Close() //nolint:errcheck // the other side may have closed first
 	release, err := c.begin(ctx, relay.AtMail)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/relayd/relayd/relay"
 )
@@ -134,7 +135,7 @@ func (f *eightBitFinder) take(p []byte) {
 // headerEnd gives how much of p belongs to the header, and notes if it ends there.
 func (f *eightBitFinder) headerEnd(p []byte) int {
 	const empty = "\r\n\r\n"
-	border := append(f.tail, p[:min(len(p), len(empty)-1)]...)
+	border := slices.Concat(f.tail, p[:min(len(p), len(empty)-1)])
 	if i := bytes.Index(border, []byte(empty)); i >= 0 {
 		f.inHeader = false
 		return max(i+len(empty)-len(f.tail), 0)

@@ -51,7 +51,7 @@ func (c *Client) handshake(cfg *tls.Config) error {
 	conn := tls.Client(c.wire.raw, cfg)
 	err := c.wire.arm(c.wire.raw.SetDeadline, c.opts.Timeouts.Handshake)
 	if err == nil {
-		err = c.wire.cause(conn.Handshake())
+		err = c.wire.cause(conn.HandshakeContext(context.Background())) // the caller's context breaks the wire itself
 	}
 	if err != nil {
 		return c.breakWith(failed(relay.AtTLS, err))

@@ -123,7 +123,7 @@ func (c *Client) begin(ctx context.Context, where relay.Where) (release func(), 
 		// It has broken the connection, or is about to: no later step may find it
 		// half alive.
 		<-done
-		c.breakWith(failed(where, context.Cause(ctx)))
+		_ = c.breakWith(failed(where, context.Cause(ctx))) // the step itself returns it
 	}, nil
 }
 
@@ -172,7 +172,7 @@ func (c *Client) reply(where relay.Where, d time.Duration) (Reply, error) {
 	}
 	if reply.Code == 421 {
 		// RFC 5321 §3.8: the server closes the connection after it.
-		c.breakWith(refused(where, reply))
+		_ = c.breakWith(refused(where, reply)) // the answer itself is returned
 	}
 	return reply, nil
 }

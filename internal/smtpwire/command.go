@@ -127,7 +127,7 @@ func parseMail(args string) (Sender, *relay.Error) {
 
 // takeParam reads one parameter of MAIL.
 func (s *Sender) takeParam(key, value string, hasValue bool) *relay.Error {
-	ok := hasValue
+	var ok bool
 	switch key {
 	case "SIZE":
 		s.Size, ok = parseSize(value)

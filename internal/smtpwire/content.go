@@ -62,7 +62,7 @@ func (c *content) pull(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n, err := c.advance(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		c.err = err
 		return 0, err
 	}
@@ -79,11 +79,10 @@ func (c *content) advance(p []byte) (int, error) {
 	}
 	n, err := c.src.next(p)
 	c.size += int64(n)
-	switch err {
-	case nil:
-	case io.EOF:
+	switch {
+	case errors.Is(err, io.EOF):
 		c.ended = true
-	default:
+	case err != nil:
 		c.broken = err
 	}
 	return n, err
@@ -108,7 +107,7 @@ func (c *content) finish() bool {
 		if c.size > c.limit+c.slack {
 			return false
 		}
-		if _, err := c.advance(waste[:]); err != nil && err != io.EOF {
+		if _, err := c.advance(waste[:]); err != nil && !errors.Is(err, io.EOF) {
 			if c.err == nil {
 				c.err = err
 			}

@@ -127,7 +127,7 @@ func checkReplies(t *testing.T, out string, sess *strictSession, commands int) {
 	taken, replies := 0, 0
 	for {
 		reply, err := ReadReply(r, ReplyLimits{})
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

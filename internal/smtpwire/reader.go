@@ -59,7 +59,7 @@ func (r *Reader) ReadLine(limit int) ([]byte, error) {
 			r.reserve(min(2*scanned, limit+2))
 		}
 		if err := r.fill(); err != nil {
-			if err == io.EOF && r.Buffered() > 0 {
+			if errors.Is(err, io.EOF) && r.Buffered() > 0 {
 				err = io.ErrUnexpectedEOF
 			}
 			return nil, err

@@ -24,8 +24,8 @@ const (
 	ModePlain    Mode = "plaintext" // no TLS and no AUTH: for networks that the operator lists
 )
 
-// ErrHangUp, anywhere in the chain of an error of a Session, closes the
-// connection without any answer: nobody may say whether a message was kept
+// ErrHangUp closes the connection without any answer if it stands anywhere in the
+// chain of an error of a Session: nobody may say whether a message was kept
 // (promise G2).
 var ErrHangUp = errors.New("closed without an answer")
 

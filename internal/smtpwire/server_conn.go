@@ -245,7 +245,7 @@ func (c *ServerConn) readFailed(err error) (verdict, bool) {
 		return ending(421, relay.Enhanced{4, 3, 2}, c.opts.Hostname+" is shutting down", errDrained), true
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return ending(421, relay.Enhanced{4, 4, 2}, c.opts.Hostname+" waited too long", errTimeout), true
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return verdict{silent: true, end: true, why: errEnded}, true
 	}
 	return verdict{silent: true, end: true, why: fmt.Errorf("read: %w", err)}, true

@@ -128,7 +128,7 @@ func (c *ServerConn) bdat(ctx context.Context, args string) verdict {
 		return v
 	}
 	src := &chunkSource{r: c.wire.r, left: size, last: last}
-	src.more = func() (int64, bool, error) { return c.nextChunk(src) }
+	src.more = func() (int64, bool, error) { return c.nextChunk() }
 	return c.receive(ctx, src)
 }
 
@@ -171,7 +171,7 @@ var errInterrupted = errors.New("the message was given up between two chunks")
 
 // nextChunk answers the chunk before and waits for the next one. What may not
 // come here is refused and changes nothing (RFC 3030 §2).
-func (c *ServerConn) nextChunk(src *chunkSource) (int64, bool, error) {
+func (c *ServerConn) nextChunk() (int64, bool, error) {
 	c.say(relay.Enhanced{2, 0, 0}, 250, "Chunk received")
 	defer c.resumeContent(c.wire.deadline)
 	for {

@@ -183,7 +183,7 @@ func TestEndOfContextBreaksOff(t *testing.T) {
 
 // slowClient speaks over a pipe in the bubble's time: send writes octets one by
 // one, a pause apart.
-func slowClient(t *testing.T, o ServerOptions, fast, slow string, pause time.Duration) (lasted time.Duration, err error, said string) {
+func slowClient(t *testing.T, o ServerOptions, fast, slow string, pause time.Duration) (lasted time.Duration, said string, err error) {
 	t.Helper()
 	o.Hostname, o.Mode = "relay.example", ModePlain
 	synctest.Test(t, func(t *testing.T) {
@@ -212,7 +212,7 @@ func slowClient(t *testing.T, o ServerOptions, fast, slow string, pause time.Dur
 		said = <-heard
 		<-written
 	})
-	return lasted, err, said
+	return lasted, said, err
 }
 
 // TestR4Slow is attack row R4: time per command, per message, and a least rate.
@@ -238,7 +238,7 @@ func TestR4Slow(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			lasted, err, said := slowClient(t, tt.opts, tt.fast, tt.slow, tt.pause)
+			lasted, said, err := slowClient(t, tt.opts, tt.fast, tt.slow, tt.pause)
 			if lasted > tt.atMost || !errors.Is(err, errTimeout) || !strings.Contains(said, "421 4.4.2 ") {
 				t.Errorf("lasted %v (at most %v), %v, said %q", lasted, tt.atMost, err, said)
 			}

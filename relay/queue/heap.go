@@ -1,9 +1,12 @@
 package queue
 
+// ordered is what can stand in a heap.
+type ordered[T any] interface{ before(other T) bool }
+
 // minHeap is a binary heap whose first element is before all others. Unlike
 // container/heap it keeps values without boxing them: a million waiting tasks are
 // one slice.
-type minHeap[T interface{ before(T) bool }] []T
+type minHeap[T ordered[T]] []T
 
 func (h *minHeap[T]) push(v T) {
 	*h = append(*h, v)

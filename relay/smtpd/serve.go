@@ -134,7 +134,7 @@ func (r *run) accept(ctx context.Context, p *port) error {
 			r.admit(p, nc)
 			continue
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the listener was closed because this is the end
 		case errors.Is(err, net.ErrClosed):
 			return err
 		}

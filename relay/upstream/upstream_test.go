@@ -122,7 +122,7 @@ func TestTLS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cert := good
-			if c.ca != ca || c.cert != "127.0.0.1" || c.until != later {
+			if c.ca != ca || c.cert != "127.0.0.1" || !c.until.Equal(later) {
 				cert = c.ca.Certificate(c.cert, c.until)
 			}
 			cred := account("jane", smtpwiretest.Serve(t, cert, c.script))

@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -47,7 +48,7 @@ func statFields(path string) []string {
 func cpu(root int) time.Duration {
 	var ticks int64
 	for _, pid := range tree(root) {
-		fields := statFields(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+		fields := statFields(fmt.Sprintf("/proc/%d/stat", pid))
 		if len(fields) < 15 {
 			continue
 		}
@@ -62,7 +63,7 @@ func cpu(root int) time.Duration {
 // pss is the memory of a server: its processes' proportional set sizes, in bytes.
 func pss(root int) (sum int64) {
 	for _, pid := range tree(root) {
-		data, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "smaps_rollup"))
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 		if err != nil {
 			continue
 		}

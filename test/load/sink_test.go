@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -137,7 +138,7 @@ func skipData(r *bufio.Reader) error {
 		if err != nil {
 			return err
 		}
-		window := append(tail, chunk...)
+		window := slices.Concat(tail, chunk)
 		if i := bytes.Index(window, end); i >= 0 {
 			_, err := r.Discard(i + len(end) - len(tail))
 			return err

@@ -78,7 +78,9 @@ func (c *Client) Last() []string { return c.last }
 func (c *Client) Conn() net.Conn { return c.conn }
 
 func (c *Client) step(line string) error {
-	c.conn.SetDeadline(time.Now().Add(Patience))
+	if err := c.conn.SetDeadline(time.Now().Add(Patience)); err != nil {
+		return err
+	}
 	switch {
 	case line == "TLS":
 		return c.startTLS()
