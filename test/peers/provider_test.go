@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -80,8 +81,8 @@ func (p *provider) rules(chain string) []string {
 	}
 }
 
-// changePassword gives a person another password. It must be of another length:
-// Dovecot looks at the size of the file, since its clock has seconds only.
+// changePassword gives a person another password, and waits until Dovecot knows: it
+// reads its file again at most once a second.
 func (p *provider) changePassword(to person) {
 	p.w.t.Helper()
 	path := p.dovecot.Path("users")
@@ -89,13 +90,14 @@ func (p *provider) changePassword(to person) {
 	if err != nil {
 		p.w.t.Fatal(err)
 	}
-	old := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(to.login) + `:.*$`)
-	if len(old.Find(data)) == len(to.login+":{PLAIN}"+to.password) {
-		p.w.t.Fatal("the new password is as long as the old one")
-	}
-	if err := os.WriteFile(path, old.ReplaceAll(data, []byte(to.login+":{PLAIN}"+to.password)), 0o644); err != nil {
+	line := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(to.login) + `:.*$`)
+	if err := os.WriteFile(path, line.ReplaceAll(data, []byte(to.login+":{PLAIN}"+to.password)), 0o644); err != nil {
 		p.w.t.Fatal(err)
 	}
+	doveadm := relaytest.Need(p.w.t, "doveadm")
+	soon(p.w.t, func() bool {
+		return exec.Command(doveadm, "-c", p.dovecot.Path("dovecot.conf"), "auth", "test", to.login, to.password).Run() == nil
+	})
 }
 
 // sentBy tells with which user name, and with which MAIL FROM, the provider took

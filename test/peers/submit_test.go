@@ -162,3 +162,25 @@ func outcomes(m *api.MessageDetail) string {
 	}
 	return strings.Join(all, ", ")
 }
+
+// mustSwaks submits with swaks a message that must be accepted, and gives its id.
+func (r *relayd) mustSwaks(content string, args ...string) string {
+	r.t.Helper()
+	dialogue, code := r.swaks(content, args...)
+	id := group(dialogue, `250 2\.0\.0 queued as (\S+)`)
+	if code != 0 || id == "" {
+		r.t.Fatalf("swaks ended with %d:\n%s", code, dialogue)
+	}
+	return id
+}
+
+// count is how many events of a kind the timeline of a message has.
+func count(m *api.MessageDetail, kind string) int {
+	n := 0
+	for _, e := range m.Timeline {
+		if e.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
