@@ -1,0 +1,192 @@
+package crash
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/relayd/relayd/internal/apiclient"
+	"github.com/relayd/relayd/test/programtest"
+)
+
+// world is an installation under attack, with what the applications know.
+type world struct {
+	*testing.T
+	install *programtest.Installation
+	sink    *programtest.Sink
+	senders []programtest.Account
+	ledger  *ledger
+
+	mu      sync.Mutex
+	random  *rand.Rand
+	letters map[string]*programtest.Letter
+	current *programtest.Process
+}
+
+// senderCount is how many people send: enough for several lanes.
+const senderCount = 6
+
+// newWorld prepares an installation in dir, or in a temporary directory.
+func newWorld(t *testing.T, dir string, config map[string]string) *world {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())                                                                //nolint:gosec // any number will do
+	w := &world{T: t, letters: map[string]*programtest.Letter{}, random: rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // chances of a test
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the seed was %d", seed)
+		}
+	})
+	w.sink = programtest.StartSink(t, func() { pause(t.Context(), w.chance(maxAnswerWait)) })
+	for i := range senderCount {
+		w.senders = append(w.senders, programtest.Account{Local: fmt.Sprintf("jane%d", i), SMTP: w.sink.Addr()})
+	}
+	w.ledger = openLedger(t, filepath.Join(t.TempDir(), "ledger"))
+	w.install = programtest.New(t, programtest.Options{Binary: binary, Dir: dir, Accounts: w.senders, Config: config})
+	return w
+}
+
+// maxAnswerWait is how long the sink may take for its final answers: long enough for
+// crashes between dot and answer.
+const maxAnswerWait = 20 * time.Millisecond
+
+// pause waits, unless ctx ends before.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// chance is a random duration below limit.
+func (w *world) chance(limit time.Duration) time.Duration { return time.Duration(w.dice(int(limit))) }
+
+// dice is a random number below n.
+func (w *world) dice(n int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.random.IntN(n)
+}
+
+// start runs relayd and tells the applications where.
+func (w *world) start() *programtest.Process {
+	w.Helper()
+	p := w.install.Start()
+	w.appear(p)
+	return p
+}
+
+// appear makes a process the one that the applications speak to.
+func (w *world) appear(p *programtest.Process) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.current = p
+}
+
+func (w *world) process() *programtest.Process {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.current
+}
+
+// newLetter writes the next letter: mostly small, sometimes large enough for a file
+// of its own, sometimes to two people.
+func (w *world) newLetter() *programtest.Letter {
+	size := 300 + w.dice(3000)
+	if w.dice(4) == 0 {
+		size = 5000 + w.dice(60_000)
+	}
+	return w.letterOf(size)
+}
+
+func (w *world) letterOf(size int) *programtest.Letter {
+	from := w.senders[w.dice(len(w.senders))]
+	second := w.dice(5) == 0
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	number := len(w.letters)
+	l := programtest.NewLetter(fmt.Sprintf("letter%d", number), from.Address(), "bob@world.example", uint64(number), size) //nolint:gosec // a small number
+	if second {
+		l.To = append(l.To, "carol@elsewhere.example")
+	}
+	w.letters[l.HeaderID] = l
+	return l
+}
+
+// await waits until a condition of another process holds.
+func (w *world) await(what string, holds func() bool) {
+	w.Helper()
+	deadline := time.NewTimer(programtest.Patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-deadline.C:
+			w.Fatalf("%s: it never came to that", what)
+		case <-tick.C:
+		}
+	}
+}
+
+// drained waits until nothing is left in the queue.
+func (w *world) drained() {
+	w.Helper()
+	w.await("an empty queue", func() bool {
+		usage, err := w.install.API.Usage(w.Context())
+		return err == nil && usage.Messages == 0
+	})
+}
+
+// settle waits for an empty queue, judges, and shows the figures.
+func (w *world) settle() *verdict {
+	w.Helper()
+	w.drained()
+	e := &evidence{letters: w.letters, acked: w.ledger.read(w.T), arrivals: w.sink.Taken(), kept: w.kept(), unknown: w.unknown}
+	v := judge(e)
+	for i, problem := range v.problems {
+		if i == 10 {
+			w.Errorf("and %d more", len(v.problems)-i)
+			break
+		}
+		w.Error(problem)
+	}
+	return v
+}
+
+// kept asks relayd for every message that it knows.
+func (w *world) kept() map[string][]string {
+	w.Helper()
+	ids := map[string][]string{}
+	filter := apiclient.Filter{"limit": "500"}
+	for {
+		page, err := w.install.API.Messages(w.Context(), filter)
+		if err != nil {
+			w.Fatal(err)
+		}
+		for i := range page.Items {
+			m := &page.Items[i]
+			ids[m.MessageID] = append(ids[m.MessageID], m.ID)
+		}
+		if page.Next == "" {
+			return ids
+		}
+		filter["cursor"] = page.Next
+	}
+}
+
+// unknown reads a timeline.
+func (w *world) unknown(id string) int {
+	w.Helper()
+	m, err := w.install.API.Message(w.Context(), id)
+	if err != nil {
+		w.Errorf("the timeline of %s: %v", id, err)
+		return 0
+	}
+	return unknownOutcomes(m.Timeline)
+}
