@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/relayd/relayd/internal/apiclient"
 	"github.com/relayd/relayd/internal/relaytest"
 )
 
@@ -16,15 +17,24 @@ type setting struct{ key, value string }
 
 func set(key, value string) setting { return setting{key, value} }
 
-// configure writes a configuration for a relayd in this world, the given settings
-// over those that every test has, and gives the path of the file. Everything of
-// relayd lies beside it.
-func (w *world) configure(more ...setting) string {
+// startRelayd writes a configuration, the given settings over those that every test
+// has, and starts the program.
+func (w *world) startRelayd(more ...setting) *relayd {
+	w.t.Helper()
+	r := w.newRelayd()
+	r.configure(more...)
+	r.start()
+	return r
+}
+
+// newRelayd is the program with the settings that every test has, not started.
+// Everything of it lies in one directory.
+func (w *world) newRelayd() *relayd {
 	w.t.Helper()
 	dir := relaytest.OpenDir(w.t)
 	certificate, key := relaytest.WriteCertificate(w.t, w.authority.Issue("relay.acme.example", w.at(hostRelay)))
-	file := filepath.Join(dir, "relayd.yaml")
-	w.write(file, append([]setting{
+	r := &relayd{w: w, t: w.t, config: filepath.Join(dir, "relayd.yaml"), passwords: map[string]string{}}
+	r.settings = []setting{
 		set("hostname", "relay.acme.example"),
 		set("data_dir", filepath.Join(dir, "data")),
 		set("log.level", "debug"),
@@ -44,8 +54,30 @@ func (w *world) configure(more ...setting) string {
 		set("network.allow", "[127.0.0.0/8]"),
 		set("network.ports", "[]"),
 		set("admin.address", w.at(hostRelay)+":8025"),
-	}, more...))
-	return file
+	}
+	client, err := apiclient.New(apiclient.Options{Socket: r.path("data/admin.sock")})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.api = client
+	w.t.Cleanup(func() {
+		client.Close()
+		r.kill()
+		if w.t.Failed() {
+			w.t.Logf("log of relayd:\n%s", r.logged())
+		}
+	})
+	return r
+}
+
+// path is a file beside the configuration.
+func (r *relayd) path(name string) string { return filepath.Join(filepath.Dir(r.config), name) }
+
+// configure changes settings and writes the file. The last one of a key counts.
+func (r *relayd) configure(more ...setting) {
+	r.t.Helper()
+	r.settings = append(r.settings, more...)
+	relaytest.WriteFile(r.t, r.config, yaml(r.settings))
 }
 
 // listener is an item of the list of listeners.
@@ -57,9 +89,8 @@ func (w *world) listener(name string, port int, mode string, more ...setting) st
 	return text
 }
 
-// write writes a configuration; the last one of a key counts.
-func (w *world) write(file string, settings []setting) {
-	w.t.Helper()
+// yaml is a configuration file.
+func yaml(settings []setting) string {
 	top, sections := map[string]string{}, map[string]map[string]string{}
 	for _, s := range settings {
 		section, key, nested := strings.Cut(s.key, ".")
@@ -72,17 +103,17 @@ func (w *world) write(file string, settings []setting) {
 		}
 		sections[section][key] = s.value
 	}
-	var lines []string
+	var text strings.Builder
 	for _, key := range slices.Sorted(maps.Keys(top)) {
-		lines = append(lines, key+": "+top[key])
+		text.WriteString(key + ": " + top[key] + "\n")
 	}
 	for _, section := range slices.Sorted(maps.Keys(sections)) {
-		lines = append(lines, section+":")
+		text.WriteString(section + ":\n")
 		for _, key := range slices.Sorted(maps.Keys(sections[section])) {
-			lines = append(lines, "  "+key+": "+sections[section][key])
+			text.WriteString("  " + key + ": " + sections[section][key] + "\n")
 		}
 	}
-	relaytest.WriteFile(w.t, file, lines...)
+	return text.String()
 }
 
 // ports lets relayd connect to the ports of a real server that has others than the

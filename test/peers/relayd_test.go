@@ -21,10 +21,11 @@ import (
 
 // relayd is the program in a world: a process, its configuration and its commands.
 type relayd struct {
-	w      *world
-	t      *testing.T
-	config string // path of the file
-	api    *apiclient.Client
+	w        *world
+	t        *testing.T
+	config   string // path of the file
+	settings []setting
+	api      *apiclient.Client
 
 	mu        sync.Mutex
 	log       bytes.Buffer // standard error of all its processes
@@ -32,36 +33,6 @@ type relayd struct {
 	ended     chan error        // the end of the process
 	passwords map[string]string // of submitters, by login
 }
-
-// startRelayd writes a configuration and starts the program.
-func (w *world) startRelayd(more ...setting) *relayd {
-	w.t.Helper()
-	r := w.relayd(w.configure(more...))
-	r.start()
-	return r
-}
-
-// relayd is the program with a configuration, not started.
-func (w *world) relayd(config string) *relayd {
-	w.t.Helper()
-	r := &relayd{w: w, t: w.t, config: config, passwords: map[string]string{}}
-	client, err := apiclient.New(apiclient.Options{Socket: r.path("data/admin.sock")})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	r.api = client
-	w.t.Cleanup(func() {
-		client.Close()
-		r.kill()
-		if w.t.Failed() {
-			w.t.Logf("log of relayd:\n%s", r.logged())
-		}
-	})
-	return r
-}
-
-// path is a file beside the configuration.
-func (r *relayd) path(name string) string { return filepath.Join(filepath.Dir(r.config), name) }
 
 // Write takes a line of the log.
 func (r *relayd) Write(p []byte) (int, error) {
