@@ -146,6 +146,7 @@ func (e *encoder) event(v *relay.Event) {
 		e.text(r.Rule)
 		e.text(r.Hint)
 		e.span(r.Pause)
+		e.bool(r.PeerReports)
 	}
 	e.text(v.Detail)
 }
@@ -165,6 +166,7 @@ func (d *decoder) event() relay.Event {
 			r.Rule = d.text()
 			r.Hint = d.text()
 			r.Pause = d.span()
+			r.PeerReports = d.bool()
 		}
 	}
 	v.Detail = d.text()

@@ -103,7 +103,8 @@ func (h *history) putMonth(month string, changes []*change) error {
 		return err
 	}
 	return db.Update(func(tx *bolt.Tx) error {
-		messages, keys := tx.Bucket(bucketMessages), tx.Bucket(bucketKeys)
+		var keys keyChanges
+		messages := tx.Bucket(bucketMessages)
 		messages.FillPercent = 0.9 // the IDs come in their order
 		for _, c := range changes {
 			// What stands there has seen more: it is written again only after the index
@@ -114,11 +115,9 @@ func (h *history) putMonth(month string, changes []*change) error {
 			if err := messages.Put(c.id[:], encodeHistory(c)); err != nil {
 				return err
 			}
-			if err := replaceKeys(keys, nil, keysOf(c.message, c.state)); err != nil {
-				return err
-			}
+			keys.replace(nil, keysOf(c.message, c.state))
 		}
-		return nil
+		return keys.apply(tx.Bucket(bucketKeys))
 	})
 }
 

@@ -24,10 +24,14 @@ func (x *index) apply(b *batch) error {
 		return err
 	}
 	err = x.db.Update(func(tx *bolt.Tx) error {
+		var keys keyChanges
 		for _, c := range changes {
-			if err := applyChange(tx, c); err != nil {
+			if err := applyChange(tx, c, &keys); err != nil {
 				return fmt.Errorf("message %s: %w", c.id, err)
 			}
+		}
+		if err := keys.apply(tx.Bucket(bucketKeys)); err != nil {
+			return err
 		}
 		return putPosition(tx, b.to)
 	})
@@ -105,13 +109,13 @@ func eachEvent(tx *bolt.Tx, id relay.ID, visit func(numbered)) error {
 }
 
 // applyChange writes one message into the index of what lives, or takes it out.
-func applyChange(tx *bolt.Tx, c *change) error {
+func applyChange(tx *bolt.Tx, c *change, keys *keyChanges) error {
 	before, err := liveRecord(tx, c.id)
 	if err != nil {
 		return err
 	}
 	if c.retired {
-		return erase(tx, c.id, before)
+		return erase(tx, c.id, before, keys)
 	}
 	if before == nil && c.message == nil {
 		return nil // its content was lost to damage, and that was told at start
@@ -121,9 +125,7 @@ func applyChange(tx *bolt.Tx, c *change) error {
 	if before != nil {
 		old = keysOf(before.Message, before.State)
 	}
-	if err := replaceKeys(tx.Bucket(bucketKeys), old, keysOf(after.Message, after.State)); err != nil {
-		return err
-	}
+	keys.replace(old, keysOf(after.Message, after.State))
 	for _, v := range c.events {
 		if err := tx.Bucket(bucketEvents).Put(eventKey(c.id, v.revision), encodeEvent(&v.Event)); err != nil {
 			return err
@@ -147,31 +149,45 @@ func merge(before *store.Record, c *change) *store.Record {
 	return r
 }
 
-func replaceKeys(b *bolt.Bucket, before, after [][]byte) error {
-	for _, k := range before {
-		if _, kept := slices.BinarySearchFunc(after, k, bytes.Compare); !kept {
-			if err := b.Delete(k); err != nil {
-				return err
-			}
+// keyChanges gathers the keys of a batch: written in their order they touch each page
+// of the file once.
+type keyChanges struct{ drop, add [][]byte }
+
+// replace notes the difference of two sorted lists of keys.
+func (k *keyChanges) replace(before, after [][]byte) {
+	for _, key := range before {
+		if _, kept := slices.BinarySearchFunc(after, key, bytes.Compare); !kept {
+			k.drop = append(k.drop, key)
 		}
 	}
-	for _, k := range after {
-		if _, had := slices.BinarySearchFunc(before, k, bytes.Compare); !had {
-			if err := b.Put(k, nil); err != nil {
-				return err
-			}
+	for _, key := range after {
+		if _, had := slices.BinarySearchFunc(before, key, bytes.Compare); !had {
+			k.add = append(k.add, key)
+		}
+	}
+}
+
+func (k *keyChanges) apply(b *bolt.Bucket) error {
+	slices.SortFunc(k.drop, bytes.Compare)
+	slices.SortFunc(k.add, bytes.Compare)
+	for _, key := range k.drop {
+		if err := b.Delete(key); err != nil {
+			return err
+		}
+	}
+	for _, key := range k.add {
+		if err := b.Put(key, nil); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func erase(tx *bolt.Tx, id relay.ID, before *store.Record) error {
+func erase(tx *bolt.Tx, id relay.ID, before *store.Record, keys *keyChanges) error {
 	if before == nil {
 		return nil
 	}
-	if err := replaceKeys(tx.Bucket(bucketKeys), keysOf(before.Message, before.State), nil); err != nil {
-		return err
-	}
+	keys.replace(keysOf(before.Message, before.State), nil)
 	var events [][]byte
 	if err := eachEvent(tx, id, func(v numbered) { events = append(events, eventKey(id, v.revision)) }); err != nil {
 		return err

@@ -61,7 +61,7 @@ func (q *Queue) begin(id relay.ID, revision uint64, done bool, change []byte) (*
 		kind = recordRetired
 	}
 	ticket, err := q.journal.Enqueue(journal.Record{
-		ID: id, Revision: revision, Type: kind, Payload: [][]byte{change}, Essential: true,
+		ID: id, Revision: revision, Type: kind, Payload: [][]byte{change}, Use: journal.UseReserve,
 	})
 	if err != nil {
 		return nil, nil, err

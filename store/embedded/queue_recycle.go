@@ -180,7 +180,7 @@ func (q *Queue) prepare(moves []*move) error {
 			return fmt.Errorf("write message %s again: %w", m.entry.id, err)
 		}
 		m.record = journal.Record{
-			ID: m.entry.id, Revision: m.entry.revision, Type: recordRelocated, Essential: true, Payload: payload,
+			ID: m.entry.id, Revision: m.entry.revision, Type: recordRelocated, Use: journal.UseLast, Payload: payload,
 		}
 	}
 	return nil
@@ -240,7 +240,7 @@ func (q *Queue) relocateKeys(segment uint64) error {
 		}
 		var t *journal.Ticket
 		t, err = q.journal.Enqueue(journal.Record{
-			ID: k.id, Type: recordKey, Essential: true, Payload: [][]byte{encodeKey(k.at, k.key)},
+			ID: k.id, Type: recordKey, Use: journal.UseLast, Payload: [][]byte{encodeKey(k.at, k.key)},
 		})
 		if err == nil {
 			keys, tickets = append(keys, k), append(tickets, t)

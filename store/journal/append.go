@@ -13,8 +13,29 @@ type Record struct {
 	Type     byte
 	Payload  [][]byte // not changed until the record is durable
 
-	// Essential records may use the room that is held back.
-	Essential bool
+	Use Use // of the room that is held back
+}
+
+// Use says which part of the reserve a record may use.
+type Use byte
+
+// The uses. When the disk is full, what is already accepted goes on, and the log can
+// always be recycled.
+const (
+	UseFree    Use = iota // nothing of the reserve: for what can be refused
+	UseReserve            // all but the last segment: for what became of things already kept
+	UseLast               // the last segment too: for what makes room by being written again
+)
+
+// leaves is how many free segments must remain behind a record of this use.
+func (u Use) leaves(reserve int) int {
+	switch u {
+	case UseFree:
+		return reserve
+	case UseReserve:
+		return min(1, reserve)
+	}
+	return 0
 }
 
 func (r *Record) length() int {

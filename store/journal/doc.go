@@ -27,6 +27,6 @@
 //   - A segment is never continued after a start, and its end stands in the header
 //     of the next.
 //   - A flush that failed is final: everything is refused from then on (ErrUnknown).
-//   - Room. Some segments are held back for records that are essential, so that the
-//     outcome of an attempt can be noted on a full disk.
+//   - Room. Some segments are held back, so that the outcome of an attempt can be noted
+//     on a full disk, and the last of them so that the log can always be recycled.
 package journal

@@ -19,6 +19,7 @@ import (
 const first = "segment-000001"
 
 func drop() bool { return false }
+func keep() bool { return true } // as after a kill: the system still has everything
 
 // mustAppend appends texts one by one, each in a group of its own.
 func (l *log) mustAppend(t *testing.T, texts ...string) {
@@ -134,6 +135,7 @@ func TestDamagedSegmentHeader(t *testing.T) {
 	disk := simdisk.New()
 	l := open(t, small(disk))
 	l.mustAppend(t, "one")
+	disk = disk.Crash(keep)
 	l = open(t, small(disk))
 	l.mustAppend(t, "two")
 	disk = disk.Crash(drop)
@@ -174,6 +176,7 @@ func TestPlantedRecordsNeverReplay(t *testing.T) {
 	l.mustAppend(t, "secret one", "secret two")
 	var stolen []byte
 	disk.Edit(first, func(b []byte) { stolen = bytes.Clone(b[:40<<10]) })
+	disk = disk.Crash(keep)
 	l = open(t, small(disk)) // so that the first segment can be released
 	if err := l.Release(1); err != nil {
 		t.Fatal(err)
@@ -271,9 +274,9 @@ func TestRefusedRecordsStayRefused(t *testing.T) {
 func TestReserveOnFullDisk(t *testing.T) {
 	t.Parallel()
 	disk := simdisk.New()
-	disk.SetCapacity(4 * 64 << 10)
+	disk.SetCapacity(6 * 64 << 10)
 	o := small(disk)
-	o.RoomRetry = 1
+	o.RoomRetry, o.Reserve = 1, 3
 	l := open(t, o)
 	text := strings.Repeat("x", 20<<10)
 	accepted := 0
@@ -289,17 +292,29 @@ func TestReserveOnFullDisk(t *testing.T) {
 			t.Fatal("the disk never became full")
 		}
 	}
-	essential := put(2, 1, text)
-	essential.Essential = true
-	for i := range 2 {
-		if _, err := l.Append(essential); err != nil {
-			t.Fatalf("essential record %d on a full disk: %v", i, err)
+	result := put(2, 1, text)
+	result.Use = journal.UseReserve
+	for i := range 4 {
+		if _, err := l.Append(result); err != nil {
+			t.Fatalf("result %d on a full disk: %v", i, err)
 		}
+	}
+	var err error
+	for range 4 {
+		_, err = l.Append(result)
+	}
+	if !errors.Is(err, store.ErrFull) {
+		t.Fatalf("a result took the last segment: %v", err)
+	}
+	again := put(3, 1, text)
+	again.Use = journal.UseLast
+	if _, err := l.Append(again); err != nil {
+		t.Fatalf("recycling on a full disk: %v", err)
 	}
 	if _, err := l.Append(put(1, 1, "small")); !errors.Is(err, store.ErrFull) {
 		t.Fatalf("accepted into the reserve: %v", err)
 	}
-	for range 2 {
+	for range 4 {
 		oldest, _ := l.Oldest()
 		if err := l.Release(oldest); err != nil {
 			t.Fatalf("release: %v", err)
@@ -401,6 +416,7 @@ func FuzzReplay(f *testing.F) {
 		disk := simdisk.New()
 		l := open(t, small(disk))
 		l.mustAppend(t, "one")
+		disk = disk.Crash(keep)
 		l = open(t, small(disk))
 		l.mustAppend(t, "two")
 		disk = disk.Crash(drop)
@@ -417,4 +433,23 @@ func FuzzReplay(f *testing.F) {
 		}
 		t.Fatal("another segment's record is gone")
 	})
+}
+
+// What cannot be read at the moment is not passed over: the index would miss it.
+func TestScanStopsWhereItCannotRead(t *testing.T) {
+	t.Parallel()
+	disk := simdisk.New()
+	l := open(t, small(disk))
+	l.mustAppend(t, "one", "two")
+	broken := errors.New("input/output error")
+	disk.SetFault(func(op simdisk.Op, _ string) error {
+		if op == simdisk.OpRead {
+			return broken
+		}
+		return nil
+	})
+	at, err := l.Scan(journal.Position{}, 100, func(*journal.Item) error { return nil })
+	if !errors.Is(err, broken) || (at != journal.Position{Segment: 1, Offset: 4096}) {
+		t.Fatalf("scan went to %v, %v", at, err)
+	}
 }

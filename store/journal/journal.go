@@ -33,7 +33,7 @@ type Options struct {
 
 	SegmentSize int64 // a multiple of 4096; 64 MiB if 0. Segments of another size stay readable
 	MaxGroup    int   // octets that are written with one flush; a larger record is a group by itself
-	Reserve     int   // segments held back for essential records
+	Reserve     int   // segments held back; see Use
 	Ahead       int   // segments made before they are needed, beside the reserve
 
 	LazyDelay time.Duration // how long a lazy record waits for company

@@ -263,14 +263,12 @@ func TestTailIsWrittenAgain(t *testing.T) {
 	if _, err := l.Append(put(2, 1, "tail")); err != nil {
 		t.Fatal(err)
 	}
-	tail := l.Journal
-	again := open(t, small(disk))
+	again := open(t, small(disk.Crash(keep)))
 	again.has(t, "kept", "tail")
 	last := again.replayed[len(again.replayed)-1]
 	if last.payload != "tail" || last.ref.Segment != 2 {
 		t.Fatalf("the last group was not written again: %+v", again.replayed)
 	}
-	tail.Close()
 }
 
 func TestAppendAfterClose(t *testing.T) {

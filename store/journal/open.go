@@ -184,7 +184,7 @@ type kept struct {
 func (j *Journal) rewrite(tail []kept) error {
 	for i := range tail {
 		t := &Ticket{record: tail[i].Record, length: len(tail[i].payload), done: make(chan struct{}, 1)}
-		t.record.Payload, t.record.Essential = [][]byte{tail[i].payload}, true
+		t.record.Payload, t.record.Use = [][]byte{tail[i].payload}, UseLast
 		tail[i].ticket = t
 		j.pending = append(j.pending, t)
 	}

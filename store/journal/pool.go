@@ -24,7 +24,7 @@ type pool struct {
 	fs      safeio.FS
 	dir     string
 	size    int64
-	reserve int           // held back for essential records
+	reserve int           // held back; see Use
 	target  int           // how many it tries to hold
 	again   time.Duration // after a failure, not before this long
 	now     func() time.Time

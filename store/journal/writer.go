@@ -87,17 +87,15 @@ func (j *Journal) commitNext() error {
 func (j *Journal) choose() (int, error) {
 	size := 0
 	for n, t := range j.pending {
-		if !t.record.Essential {
-			if err := j.pool.await(j.opt.Reserve, j.stop); err != nil {
-				return n, j.refuse(n, err)
-			}
+		if err := j.pool.await(t.record.Use.leaves(j.opt.Reserve), j.stop); err != nil {
+			return n, j.refuse(n, err)
 		}
 		grown := size + recordSize(t.length)
 		if n > 0 && (groupSize(grown) > j.opt.MaxGroup || !j.fits(grown)) {
 			return n, nil
 		}
 		if !j.fits(grown) {
-			if err := j.rotate(t.record.Essential); err != nil {
+			if err := j.rotate(t.record.Use); err != nil {
 				return 0, j.refuse(0, err)
 			}
 		}
@@ -134,15 +132,11 @@ func (j *Journal) refuseRest() {
 }
 
 // rotate begins the next segment.
-func (j *Journal) rotate(essential bool) error {
-	keep := j.opt.Reserve
-	if essential {
-		keep = 0
-	}
+func (j *Journal) rotate(use Use) error {
 	s := j.begun
 	if s == nil {
 		var err error
-		if s, err = j.pool.take(keep, j.stop); err != nil {
+		if s, err = j.pool.take(use.leaves(j.opt.Reserve), j.stop); err != nil {
 			return err
 		}
 	}
