@@ -91,7 +91,7 @@ func TestCodecKeepsEveryField(t *testing.T) {
 
 func TestCodecSeesDamage(t *testing.T) {
 	t.Parallel()
-	frame := encodeHead(nil, &head{message: storetest.NewMessage("bob"), state: full[relay.State]()})
+	frame := encodeHead(nil, &head{message: storetest.NewMessage(time.Now(), "bob"), state: full[relay.State]()})
 	for i := range frame {
 		b := bytes.Clone(frame)
 		b[i] ^= 4

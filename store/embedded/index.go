@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/relayd/relayd/internal/safeio"
 	"github.com/relayd/relayd/relay"
@@ -78,29 +80,38 @@ func openIndex(q *Queue) (*index, error) {
 // does not read, is made again.
 func (x *index) openState() error {
 	name := filepath.Join(x.dir, "state.db")
-	db, err := openBoltFile(name, stateBuckets)
-	if err == nil {
-		if x.position, err = readPosition(db); err == nil && !x.queue.journal.Holds(x.position) {
-			err = fmt.Errorf("position %v is not in the journal: %w", x.position, ErrDamaged)
-		}
-		if x.position == (journal.Position{}) {
-			err = nil // new
-		}
-	}
-	if err == nil {
-		x.db = db
-		return nil
+	err := x.tryState(name)
+	if !errors.Is(err, errUseless) {
+		return err
 	}
 	x.queue.opt.Log.Warn("the index is made again from the journal", "file", name, "error", err)
-	if db != nil {
-		err = db.Close()
-	}
 	if err := removeFile(name); err != nil {
 		return err
 	}
-	x.position = journal.Position{}
-	x.db, err = openBoltFile(name, stateBuckets)
-	return err
+	return x.tryState(name)
+}
+
+// errUseless means that an index must be made again.
+var errUseless = errors.New("the index is of no use")
+
+func (x *index) tryState(name string) error {
+	db, err := openBoltFile(name, stateBuckets)
+	var fault *fs.PathError
+	switch {
+	case errors.As(err, &fault), errors.Is(err, berrors.ErrTimeout), safeio.IsFull(err):
+		return err // of the system, not of the file
+	case err != nil:
+		return fmt.Errorf("%w: %w", errUseless, err)
+	}
+	p, err := readPosition(db)
+	if err == nil && p != (journal.Position{}) && !x.queue.journal.Holds(p) {
+		err = fmt.Errorf("%w: position %v is not in the journal", errUseless, p)
+	}
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	x.db, x.position = db, p
+	return nil
 }
 
 func (x *index) close() (err error) {

@@ -57,16 +57,33 @@ func openBoltFile(name string, buckets [][]byte) (db *bolt.DB, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
-	if err := db.Update(func(tx *bolt.Tx) error { return makeBuckets(tx, buckets) }); err != nil {
+	err = db.View(checkFormat)
+	if errors.Is(err, errEmpty) {
+		err = db.Update(func(tx *bolt.Tx) error { return makeBuckets(tx, buckets) })
+	}
+	if err == nil && errors.Is(statErr, fs.ErrNotExist) {
+		err = safeio.SyncDir(filepath.Dir(name)) // a power cut before this leaves a file that is made again
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", name, err), db.Close())
 	}
-	if errors.Is(statErr, fs.ErrNotExist) {
-		// A power cut before this leaves a file that is made again.
-		if err := safeio.SyncDir(filepath.Dir(name)); err != nil {
-			return nil, errors.Join(err, db.Close())
-		}
-	}
 	return db, nil
+}
+
+// errEmpty means that a file was just made.
+var errEmpty = errors.New("no format is recorded")
+
+// checkFormat only reads, so that a start on a full disk needs no room.
+func checkFormat(tx *bolt.Tx) error {
+	meta := tx.Bucket(bucketMeta)
+	if meta == nil {
+		return errEmpty
+	}
+	v := meta.Get(keyFormat)
+	if len(v) != 4 || binary.BigEndian.Uint32(v) != indexFormat {
+		return fmt.Errorf("format %x is not known to this program", v)
+	}
+	return nil
 }
 
 func makeBuckets(tx *bolt.Tx, buckets [][]byte) error {
@@ -75,14 +92,7 @@ func makeBuckets(tx *bolt.Tx, buckets [][]byte) error {
 			return err
 		}
 	}
-	meta := tx.Bucket(bucketMeta)
-	if v := meta.Get(keyFormat); v != nil {
-		if len(v) != 4 || binary.BigEndian.Uint32(v) != indexFormat {
-			return fmt.Errorf("format %x is not known to this program", v)
-		}
-		return nil
-	}
-	return meta.Put(keyFormat, binary.BigEndian.AppendUint32(nil, indexFormat))
+	return tx.Bucket(bucketMeta).Put(keyFormat, binary.BigEndian.AppendUint32(nil, indexFormat))
 }
 
 func removeFile(name string) error {

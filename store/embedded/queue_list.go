@@ -47,7 +47,7 @@ func (q *Queue) survey(ctx context.Context, read func(*survey) error) error {
 	q.mu.Unlock()
 	for err == nil {
 		var again bool
-		if again, err = q.trySurvey(ctx, read); !again {
+		if again, err = q.trySurvey(read); !again {
 			return err
 		}
 		if err = ctx.Err(); err == nil {
@@ -59,7 +59,7 @@ func (q *Queue) survey(ctx context.Context, read func(*survey) error) error {
 
 // trySurvey reports whether the view could not be had and must be tried again: the
 // index was too far behind, or the journal was released under it.
-func (q *Queue) trySurvey(ctx context.Context, read func(*survey) error) (again bool, err error) {
+func (q *Queue) trySurvey(read func(*survey) error) (again bool, err error) {
 	err = q.index.db.View(func(tx *bolt.Tx) error {
 		s := &survey{live: tx}
 		from, now := positionIn(tx), q.journal.Durable()

@@ -87,9 +87,9 @@ func (q *Queue) frameAt(ref journal.Ref) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer p.Close()
+	defer p.Close() //nolint:errcheck // it was only read
 	b := make([]byte, min(firstRead, p.Size()))
-	if _, err := readFull(p, b, 0); err != nil {
+	if err := readFull(p, b, 0); err != nil {
 		return nil, err
 	}
 	n, err := frameSize(b)
@@ -100,16 +100,15 @@ func (q *Queue) frameAt(ref journal.Ref) ([]byte, error) {
 		return nil, fmt.Errorf("frame longer than its record: %w", ErrDamaged)
 	}
 	b = append(b, make([]byte, n-len(b))...)
-	_, err = readFull(p, b[firstRead:], firstRead)
-	return b, err
+	return b, readFull(p, b[firstRead:], firstRead)
 }
 
-func readFull(r io.ReaderAt, b []byte, off int64) (int, error) {
+func readFull(r io.ReaderAt, b []byte, off int64) error {
 	n, err := r.ReadAt(b, off)
 	if n == len(b) {
-		return n, nil
+		return nil
 	}
-	return n, fmt.Errorf("read record: %w", err)
+	return fmt.Errorf("read record: %w", err)
 }
 
 // Open implements store.Queue.
@@ -134,7 +133,7 @@ func (q *Queue) openContent(e *entry) (*content, error) {
 		return nil, err
 	}
 	start := make([]byte, min(prefixSize, p.Size()))
-	if _, err = readFull(p, start, 0); err != nil {
+	if err = readFull(p, start, 0); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
 	pre, err := decodePrefix(start)

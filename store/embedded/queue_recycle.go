@@ -70,8 +70,9 @@ func (q *Queue) recycleOldest(ctx context.Context) error {
 	if err := q.index.passed(ctx, journal.Position{Segment: oldest + 1}); err != nil {
 		return err
 	}
-	q.gate.Lock()   // waits for whoever enqueued before; see gate
-	q.gate.Unlock() //nolint:staticcheck // nothing is to be done inside
+	if head := q.letPass(); head <= oldest {
+		return fmt.Errorf("segment %d is still in use", oldest)
+	}
 	if err := q.relocateKeys(oldest); err != nil {
 		return err
 	}
@@ -91,6 +92,15 @@ func (q *Queue) recycleOldest(ctx context.Context) error {
 	delete(q.segments, oldest)
 	q.mu.Unlock()
 	return nil
+}
+
+// letPass waits until memory knows of everything that was enqueued before. It returns
+// the segment at the head: memory knows of all that lies before it.
+func (q *Queue) letPass() uint64 {
+	q.gate.Lock()
+	defer q.gate.Unlock()
+	_, head := q.journal.Oldest()
+	return head
 }
 
 // move is one message that is written again.
@@ -204,10 +214,9 @@ func (q *Queue) asItIs(ref journal.Ref) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer p.Close()
+	defer p.Close() //nolint:errcheck // it was only read
 	b := make([]byte, p.Size())
-	_, err = readFull(p, b, 0)
-	return [][]byte{b}, err
+	return [][]byte{b}, readFull(p, b, 0)
 }
 
 // inlineBody reads the body out of a record; nil if it lies in a file.
@@ -219,7 +228,7 @@ func (q *Queue) inlineBody(e *entry) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
+	defer c.Close() //nolint:errcheck // it was only read
 	return io.ReadAll(c.Reader())
 }
 

@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -149,12 +148,18 @@ func (r *replayer) setAside(d journal.Damage, content io.Reader) {
 	q.opt.Log.Error("part of the journal is damaged and was set aside",
 		"file", d.File, "segment", d.Segment, "from", d.From, "to", d.To, "reason", d.Reason)
 	name := path.Join(quarantineDir, fmt.Sprintf("segment-%d-%d-%d", d.Segment, d.From, d.To))
-	err := q.fs.Mkdir(quarantineDir)
-	if f, openErr := q.fs.Open(name); openErr == nil {
-		f.Close() // kept at an earlier start
-		return
+	if err := q.quarantine(name, content); err != nil {
+		q.opt.Log.Error("the damaged part could not be copied", "file", name, "error", err)
 	}
-	if _, writeErr := safeio.Write(q.fs, name, content); errors.Join(err, writeErr) != nil {
-		q.opt.Log.Error("the damaged part could not be copied", "file", name, "error", errors.Join(err, writeErr))
+}
+
+func (q *Queue) quarantine(name string, content io.Reader) error {
+	if err := q.fs.Mkdir(quarantineDir); err != nil {
+		return err
 	}
+	if f, err := q.fs.Open(name); err == nil {
+		return f.Close() // it was kept at an earlier start
+	}
+	_, err := safeio.Write(q.fs, name, content)
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 
 	"github.com/relayd/relayd/internal/safeio"
 	"github.com/relayd/relayd/store"
@@ -122,7 +123,7 @@ func (j *Journal) refuse(n int, err error) error {
 
 func (j *Journal) refuseRest() {
 	j.mu.Lock()
-	rest := append(j.pending, j.queue...)
+	rest := slices.Concat(j.pending, j.queue)
 	j.queue, j.pending = nil, nil
 	reason := j.failure
 	j.mu.Unlock()

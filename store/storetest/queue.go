@@ -67,6 +67,7 @@ type bench struct {
 	testing.TB
 	store.Queue
 	host QueueHost
+	made atomic.Int64
 }
 
 func (b *bench) restart() {
@@ -83,12 +84,15 @@ func (b *bench) crash() {
 	b.Queue = b.host.Open(b.TB)
 }
 
-// ages makes IDs that have an order: those of one millisecond have none.
-var ages atomic.Int64
+// newMessage makes a message that is a millisecond younger than the one before: IDs
+// of one millisecond have no order.
+func (b *bench) newMessage(recipients ...string) *relay.Message {
+	return NewMessage(time.Now().Add(time.Duration(b.made.Add(1))*time.Millisecond), recipients...)
+}
 
 // NewMessage makes a message of which every field is set.
-func NewMessage(recipients ...string) *relay.Message {
-	at := time.Now().Add(time.Duration(ages.Add(1)) * time.Millisecond).UTC().Truncate(time.Microsecond)
+func NewMessage(at time.Time, recipients ...string) *relay.Message {
+	at = at.UTC().Truncate(time.Microsecond)
 	id := relay.NewID(at)
 	m := &relay.Message{
 		ID: id, Accepted: at, Submitter: "crm", Organisation: "acme", Protocol: "ESMTPSA",

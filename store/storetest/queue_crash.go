@@ -33,9 +33,12 @@ func testCrashes(t *testing.T, b *bench) {
 	for round := range 6 {
 		var wg sync.WaitGroup
 		done := make(chan struct{})
-		for w := range 4 {
+		shares := [4][]*ledger{}
+		for w := range shares {
+			shares[w] = b.share(books, w)
+		}
+		for w, mine := range shares {
 			rng := rand.New(rand.NewPCG(uint64(round), uint64(w)))
-			mine := b.share(books, w)
 			wg.Go(func() {
 				for n := 0; b.act(rng, &mine, &mu, books); n++ {
 					if w == 0 && n == 60 {
@@ -66,7 +69,7 @@ func (b *bench) share(books map[relay.ID]*ledger, w int) (mine []*ledger) {
 // act does one thing; false when the queue is gone.
 func (b *bench) act(rng *rand.Rand, mine *[]*ledger, mu *sync.Mutex, books map[relay.ID]*ledger) bool {
 	if len(*mine) == 0 || rng.IntN(3) == 0 {
-		l := newLedger(rng)
+		l := b.newLedger(rng)
 		mu.Lock()
 		books[l.message.ID] = l
 		mu.Unlock()
@@ -97,8 +100,8 @@ func (b *bench) act(rng *rand.Rand, mine *[]*ledger, mu *sync.Mutex, books map[r
 	return true
 }
 
-func newLedger(rng *rand.Rand) *ledger {
-	m := NewMessage("bob")
+func (b *bench) newLedger(rng *rand.Rand) *ledger {
+	m := b.newMessage("bob")
 	size := rng.IntN(4000)
 	if rng.IntN(20) == 0 {
 		size = LargeBody

@@ -19,11 +19,11 @@ func (b *bench) submit(m *relay.Message, key byte) relay.ID {
 }
 
 func testRepeated(t *testing.T, b *bench) {
-	m := NewMessage("bob")
+	m := b.newMessage("bob")
 	if id := b.submit(m, 1); id != m.ID {
 		t.Fatalf("first submission became %s", id)
 	}
-	again := NewMessage("bob")
+	again := b.newMessage("bob")
 	if id := b.submit(again, 1); id != m.ID {
 		t.Fatalf("the repetition became %s, want %s", id, m.ID)
 	}
@@ -31,7 +31,7 @@ func testRepeated(t *testing.T, b *bench) {
 	if u := b.Usage(); u.Messages != 1 {
 		t.Fatalf("usage %+v", u)
 	}
-	other := NewMessage("bob")
+	other := b.newMessage("bob")
 	if id := b.submit(other, 2); id != other.ID {
 		t.Fatalf("another submission became %s", id)
 	}
@@ -46,22 +46,22 @@ func testRepeated(t *testing.T, b *bench) {
 }
 
 func testRepeatedRestart(t *testing.T, b *bench) {
-	lost, seen := NewMessage("bob"), NewMessage("bob")
+	lost, seen := b.newMessage("bob"), b.newMessage("bob")
 	b.submit(lost, 1)
 	b.submit(seen, 2)
 	b.Acknowledged(seen.ID)
 	b.change(lost.ID, relay.EventDone, deliver) // with a group of its own, which the note joins
 	b.crash()
-	if id := b.submit(NewMessage("bob"), 1); id != lost.ID {
+	if id := b.submit(b.newMessage("bob"), 1); id != lost.ID {
 		t.Fatalf("the repetition after a crash became %s, want %s", id, lost.ID)
 	}
-	again := NewMessage("bob")
+	again := b.newMessage("bob")
 	if id := b.submit(again, 2); id != again.ID {
 		t.Fatalf("a new submission after 250 and crash became %s", id)
 	}
 	b.Acknowledged(again.ID)
 	b.restart()
-	third := NewMessage("bob")
+	third := b.newMessage("bob")
 	if id := b.submit(third, 2); id != third.ID {
 		t.Fatalf("a new submission after 250 and restart became %s", id)
 	}
@@ -71,7 +71,7 @@ func testRepeatedConcurrent(t *testing.T, b *bench) {
 	ids := make([]relay.ID, 16)
 	var wg sync.WaitGroup
 	for i := range ids {
-		wg.Go(func() { ids[i] = b.submit(NewMessage("bob"), 1) })
+		wg.Go(func() { ids[i] = b.submit(b.newMessage("bob"), 1) })
 	}
 	wg.Wait()
 	for _, id := range ids {

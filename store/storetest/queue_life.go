@@ -15,7 +15,7 @@ import (
 
 func testRoundTrip(t *testing.T, b *bench) {
 	for _, body := range []string{"", "small", strings.Repeat("large\r\n", LargeBody/7)} {
-		m := NewMessage("bob", "eve")
+		m := b.newMessage("bob", "eve")
 		b.put(m, body)
 		b.same(m, relay.NewState(m), body)
 		at := time.Now().UTC()
@@ -52,14 +52,14 @@ func (l learner) Read(p []byte) (int, error) {
 }
 
 func testContentFirst(t *testing.T, b *bench) {
-	m := NewMessage("bob")
+	m := b.newMessage("bob")
 	key := relay.SubmissionKey{}
 	body := learner{strings.NewReader("body"), func() { m.Size, m.BodyHash[0], key[0] = 4, 99, 1 }}
 	if _, err := b.Put(t.Context(), m, func() relay.SubmissionKey { return key }, body); err != nil {
 		t.Fatalf("put: %v", err)
 	}
 	b.same(m, relay.NewState(m), "body")
-	again := NewMessage("bob")
+	again := b.newMessage("bob")
 	id, err := b.Put(t.Context(), again, func() relay.SubmissionKey { return relay.SubmissionKey{1} }, strings.NewReader("body"))
 	if err != nil || id != m.ID {
 		t.Fatalf("the key was asked for too early: %s, %v", id, err)
@@ -69,7 +69,7 @@ func testContentFirst(t *testing.T, b *bench) {
 func testContentFails(t *testing.T, b *bench) {
 	lost := errors.New("connection lost")
 	for _, size := range []int{0, 10, LargeBody} {
-		m := NewMessage("bob")
+		m := b.newMessage("bob")
 		body := io.MultiReader(strings.NewReader(strings.Repeat("x", size)), failing{lost})
 		if _, err := b.Put(t.Context(), m, nil, body); !errors.Is(err, lost) {
 			t.Fatalf("put: %v", err)
@@ -88,7 +88,7 @@ type failing struct{ err error }
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 func testRevisions(t *testing.T, b *bench) {
-	m := NewMessage("bob")
+	m := b.newMessage("bob")
 	b.put(m, "body")
 	for _, revision := range []uint64{0, 2} {
 		s := relay.NewState(m)
@@ -109,7 +109,7 @@ func testRevisions(t *testing.T, b *bench) {
 
 func testRetired(t *testing.T, b *bench) {
 	for _, body := range []string{"small", strings.Repeat("x", LargeBody)} {
-		m := NewMessage("bob")
+		m := b.newMessage("bob")
 		b.put(m, body)
 		s := b.change(m.ID, relay.EventDone, deliver)
 		b.gone(m.ID)
@@ -126,7 +126,7 @@ func testRetired(t *testing.T, b *bench) {
 
 func testContentOutlives(t *testing.T, b *bench) {
 	for _, body := range []string{"small", strings.Repeat("x", LargeBody)} {
-		m := NewMessage("bob")
+		m := b.newMessage("bob")
 		b.put(m, body)
 		c, err := b.Open(t.Context(), m.ID)
 		if err != nil {
@@ -145,13 +145,13 @@ func testContentOutlives(t *testing.T, b *bench) {
 }
 
 func testExists(t *testing.T, b *bench) {
-	m := NewMessage("bob")
+	m := b.newMessage("bob")
 	b.put(m, "body")
 	if _, err := b.Put(t.Context(), m, nil, strings.NewReader("other")); !errors.Is(err, store.ErrExists) {
 		t.Fatalf("put a live ID again: %v", err)
 	}
 	b.same(m, relay.NewState(m), "body")
-	report := NewMessage("jane")
+	report := b.newMessage("jane")
 	report.Kind = relay.KindReport
 	report.ID = m.ID.Derive("dsn 1")
 	b.put(report, "report")
@@ -168,7 +168,7 @@ func testExists(t *testing.T, b *bench) {
 func testWaiting(t *testing.T, b *bench) {
 	var want []relay.ID
 	for range 9 {
-		m := NewMessage("bob")
+		m := b.newMessage("bob")
 		b.put(m, "body")
 		want = append(want, m.ID)
 	}
@@ -189,7 +189,7 @@ func testWaiting(t *testing.T, b *bench) {
 }
 
 func testUsage(t *testing.T, b *bench) {
-	one, two := NewMessage("bob"), NewMessage("bob")
+	one, two := b.newMessage("bob"), b.newMessage("bob")
 	b.put(one, "12345")
 	b.put(two, strings.Repeat("x", LargeBody))
 	for range 2 {
@@ -206,12 +206,12 @@ func testUsage(t *testing.T, b *bench) {
 }
 
 func testClosed(t *testing.T, b *bench) {
-	m := NewMessage("bob")
+	m := b.newMessage("bob")
 	b.put(m, "body")
 	if err := b.Queue.Close(); err != nil {
 		t.Fatalf("close: %v", err)
 	}
-	if _, err := b.Put(context.Background(), NewMessage("bob"), nil, strings.NewReader("x")); !errors.Is(err, store.ErrClosed) {
+	if _, err := b.Put(context.Background(), b.newMessage("bob"), nil, strings.NewReader("x")); !errors.Is(err, store.ErrClosed) {
 		t.Fatalf("put after close: %v", err)
 	}
 	if _, _, err := b.Get(context.Background(), m.ID); !errors.Is(err, store.ErrClosed) {

@@ -30,7 +30,7 @@ func (b *bench) list(f store.Filter) []relay.ID {
 }
 
 func testFilters(t *testing.T, b *bench) {
-	plain, held, failed, done, routed := NewMessage("bob"), NewMessage("bob", "eve"), NewMessage("max"), NewMessage("eve"), NewMessage("bob")
+	plain, held, failed, done, routed := b.newMessage("bob"), b.newMessage("bob", "eve"), b.newMessage("max"), b.newMessage("eve"), b.newMessage("bob")
 	failed.Submitter, done.From.Local = "erp", "john"
 	for _, m := range []*relay.Message{plain, held, failed, done, routed} {
 		b.put(m, "body")
@@ -81,7 +81,7 @@ func testFilters(t *testing.T, b *bench) {
 func testPages(t *testing.T, b *bench) {
 	var want []relay.ID
 	for i := range 57 {
-		m := NewMessage("bob")
+		m := b.newMessage("bob")
 		b.put(m, "body")
 		if i%3 == 0 {
 			b.change(m.ID, relay.EventDone, deliver)
@@ -106,7 +106,7 @@ func testPages(t *testing.T, b *bench) {
 }
 
 func testTimeline(t *testing.T, b *bench) {
-	m := NewMessage("bob", "eve")
+	m := b.newMessage("bob", "eve")
 	b.put(m, strings.Repeat("x", 1000))
 	want := []relay.EventKind{relay.EventAccepted, relay.EventDotSent, relay.EventAttempt, relay.EventHeld}
 	var last relay.Event
