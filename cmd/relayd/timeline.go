@@ -87,7 +87,7 @@ func event(w io.Writer, e *api.Event) {
 			parts = append(parts, p.TLS)
 		}
 	}
-	if e.Detail != "" {
+	if e.Detail != "" && (e.Route == nil || e.Detail != e.Route.Reason) {
 		parts = append(parts, e.Detail)
 	}
 	for i := range parts {
