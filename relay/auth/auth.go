@@ -66,6 +66,7 @@ var (
 	ErrPassword     = errors.New("the password is wrong")
 	ErrDisabled     = errors.New("the submitter is disabled")
 	ErrNetwork      = errors.New("the client's address is in none of the submitter's networks")
+	ErrChanged      = errors.New("the submitter was changed after the sign-in")
 )
 
 // New makes an Authenticator.
@@ -108,6 +109,29 @@ func (a *Authenticator) Password(ctx context.Context, c relay.Client, login stri
 		return nil, refuse(reason)
 	}
 	return withoutHash(submitter), nil
+}
+
+// Current answers whether a sign-in still counts. Every change of the record ends
+// it, so that a new password, a shorter list of senders and the switch count at once
+// and not when the client chooses to hang up. The refusal is a *relay.Error that
+// closes the connection: SMTP knows no second sign-in, and a client that still may
+// submit connects again.
+func (a *Authenticator) Current(ctx context.Context, s *relay.Submitter) error {
+	now, err := a.directory.Submitters().Get(ctx, s.ID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return signInAgain(ErrUnknownLogin)
+	case err != nil:
+		return relay.Fault(fmt.Errorf("look up the submitter that signed in: %w", err))
+	case now.Revision != s.Revision:
+		return signInAgain(ErrChanged)
+	}
+	return nil
+}
+
+// signInAgain is 421: temporary, because it is not said that the next sign-in fails.
+func signInAgain(reason error) *relay.Error {
+	return &relay.Error{Code: 421, Enhanced: relay.Enhanced{4, 7, 0}, Public: "The login was changed, sign in again", Cause: reason, Close: true}
 }
 
 // BySubmitterID gives the submitter of a listener that asks for no password. The

@@ -233,6 +233,41 @@ func TestBySubmitterID(t *testing.T) {
 	}
 }
 
+// TestCurrent: whatever was changed about a submitter ends its sign-ins.
+func TestCurrent(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, Options{})
+	signedIn, err := s.Password(t.Context(), from("192.0.2.1"), "crm", s.password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Current(t.Context(), signedIn); err != nil {
+		t.Errorf("nothing was changed: %v", err)
+	}
+	record := s.directory.byLogin["crm"]
+	record.Revision++
+	s.directory.byLogin["crm"] = record
+	for _, tc := range []struct {
+		want   error
+		change func()
+	}{
+		{ErrChanged, func() {}},
+		{ErrUnknownLogin, func() { signedIn.ID = "none" }},
+	} {
+		tc.change()
+		err := s.Current(t.Context(), signedIn)
+		var answer *relay.Error
+		if !errors.As(err, &answer) || answer.Code != 421 || !answer.Close || !errors.Is(err, tc.want) {
+			t.Errorf("%v, want 421 because %v", err, tc.want)
+		}
+	}
+	s.directory.broken = errors.New("disk on fire")
+	var answer *relay.Error
+	if err := s.Current(t.Context(), signedIn); !errors.As(err, &answer) || answer.Code != 451 {
+		t.Errorf("fault of the directory: %v", err)
+	}
+}
+
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	if _, err := New(Options{Directory: &directory{}, Key: make([]byte, 31)}); err == nil {

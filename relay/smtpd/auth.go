@@ -81,26 +81,41 @@ func (s *session) signInFailed(login string, err error) error {
 
 // become counts the connection for the submitter that it is.
 func (s *session) become(submitter *relay.Submitter) error {
-	if !s.server.limits.enterSubmitter(submitter.ID) {
+	if !s.countFor(submitter.ID) {
 		s.server.opts.Observer.ConnectionRefused(s.listener.Name, s.client.Addr, RefusedPerSubmitter)
 		return &relay.Error{Code: 421, Enhanced: relay.Enhanced{4, 7, 0}, Public: "Too many connections of this submitter", Close: true}
 	}
-	s.submitter, s.counted = submitter, true
+	s.submitter = submitter
 	return nil
 }
 
-// takeConfigured looks the submitter of a plaintext listener up again, and counts
-// the connection at the first time.
-func (s *session) takeConfigured(ctx context.Context) error {
+// countFor counts the connection for a submitter, and no longer for the one before;
+// an empty id is nobody. False means that the submitter has enough connections.
+func (s *session) countFor(id string) bool {
+	if id == s.counted {
+		return true
+	}
+	if id != "" && !s.server.limits.enterSubmitter(id) {
+		return false
+	}
+	if s.counted != "" {
+		s.server.limits.leaveSubmitter(s.counted)
+	}
+	s.counted = id
+	return true
+}
+
+// checkSubmitter makes sure, before a transaction, that the client is still who it
+// was: a connection may outlive a password, a permission and a submitter.
+func (s *session) checkSubmitter(ctx context.Context) error {
+	if s.listener.Mode != smtpwire.ModePlain {
+		return s.server.opts.Authenticator.Current(ctx, s.submitter)
+	}
 	submitter, err := s.server.opts.Authenticator.BySubmitterID(ctx, s.client, s.listener.Submitter)
 	if err != nil {
 		return notSubmitter(err)
 	}
-	if !s.counted {
-		return s.become(submitter)
-	}
-	s.submitter = submitter
-	return nil
+	return s.become(submitter)
 }
 
 // notSubmitter answers MAIL on a plaintext listener whose submitter may not submit:

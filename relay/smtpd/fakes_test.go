@@ -61,12 +61,21 @@ func (a fakeAuth) Password(_ context.Context, c relay.Client, login string, pass
 	switch {
 	case login == "app" && password.Reveal() == "secret":
 		return &relay.Submitter{ID: "s1", Login: login}, nil
+	case login == "leaver" && password.Reveal() == "secret":
+		return &relay.Submitter{ID: "gone", Login: login}, nil
 	case login == "fault":
 		return nil, errors.New("open /var/lib/relayd: disk on fire")
 	case login == "unknown":
 		return nil, fmt.Errorf("look up: %w", store.ErrUnknown)
 	}
 	return nil, relay.Refuse(535, relay.Enhanced{5, 7, 8}, "Authentication credentials invalid")
+}
+
+func (a fakeAuth) Current(_ context.Context, s *relay.Submitter) error {
+	if s.ID == "gone" {
+		return &relay.Error{Code: 421, Enhanced: relay.Enhanced{4, 7, 0}, Public: "Sign in again", Cause: errors.New("disabled"), Close: true}
+	}
+	return nil
 }
 
 func (a fakeAuth) BySubmitterID(_ context.Context, _ relay.Client, id string) (*relay.Submitter, error) {

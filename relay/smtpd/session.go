@@ -21,7 +21,7 @@ type session struct {
 	client    relay.Client
 	extended  bool             // EHLO, not HELO
 	submitter *relay.Submitter // nil before the sign-in
-	counted   bool             // the submitter's connections include this one
+	counted   string           // id of the submitter whose connections include this one
 	envelope  relay.Envelope
 }
 
@@ -54,10 +54,8 @@ func (s *session) checkMail(ctx context.Context, from smtpwire.Sender) error {
 	if err := s.checkLiteral(from.Address); err != nil {
 		return err
 	}
-	if s.listener.Mode == smtpwire.ModePlain {
-		if err := s.takeConfigured(ctx); err != nil {
-			return err
-		}
+	if err := s.checkSubmitter(ctx); err != nil {
+		return err
 	}
 	if err := s.server.opts.Acceptor.Sender(ctx, s.submitter, from.Address); err != nil {
 		return err
@@ -165,10 +163,7 @@ func (s *session) Reset() { s.envelope = relay.Envelope{} }
 // Close ends the session.
 func (s *session) Close() {
 	s.Reset()
-	if s.counted {
-		s.counted = false
-		s.server.limits.leaveSubmitter(s.submitter.ID)
-	}
+	s.countFor("")
 }
 
 // public makes of an error what the client may be told. All errors of the steps

@@ -38,8 +38,11 @@ import (
 type Authenticator interface {
 	// Password answers a sign-in; login and password are as the client sent them.
 	Password(ctx context.Context, client relay.Client, login string, password relay.Secret) (*relay.Submitter, error)
+	// Current refuses if the sign-in of this submitter counts no more. It is asked at
+	// every MAIL, so that a change of the submitter counts at once.
+	Current(ctx context.Context, submitter *relay.Submitter) error
 	// BySubmitterID gives the submitter of a plaintext listener. It is asked at every
-	// MAIL, so that a change of the submitter counts at once.
+	// MAIL for the same reason.
 	BySubmitterID(ctx context.Context, client relay.Client, id string) (*relay.Submitter, error)
 }
 

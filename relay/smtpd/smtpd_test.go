@@ -2,8 +2,10 @@ package smtpd
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/relayd/relayd/internal/smtpwire"
 	"github.com/relayd/relayd/internal/tlsconf"
+	"github.com/relayd/relayd/relay"
 )
 
 const (
@@ -52,6 +55,8 @@ func TestDialogs(t *testing.T) {
 		{name: "fault of the directory", listener: "submission", dialog: toTLS + "C: AUTH PLAIN AGZhdWx0AHg=\nS: 451 4.3.0\nS- /var\n"},
 		{name: "unknown state of the directory", listener: "submission", dialog: toTLS + "C: AUTH PLAIN AHVua25vd24AeA==\nEND\n"},
 		{name: "G9 sender not allowed", listener: "submission", dialog: signedIn + "C: MAIL FROM:<ceo@corp.example>\nS: 550 5.7.1 You may not send as ceo@corp.example\n", heard: []string{`refused "s1" ceo@corp.example: 550 5.7.1`}},
+		{name: "G9 a sign-in that counts no more", listener: "submission", dialog: toTLS + "C: AUTH PLAIN AGxlYXZlcgBzZWNyZXQ=\nS: 235\nC: MAIL FROM:<jane@acme.example>\nS: 421 4.7.0 Sign in again\nEND\n",
+			heard: []string{"signed in gone leaver", `refused "gone" jane@acme.example: 421 4.7.0`}, never: "sender"},
 		{name: "R7 no room", listener: "submission", dialog: signedIn + "C: MAIL FROM:<jane@acme.example> SIZE=4242\nS: 452 4.3.1\n"},
 		{name: "A7 address literals", listener: "submission", dialog: signedIn + "C: MAIL FROM:<jane@[127.0.0.1]>\nS: 553 5.1.3\nC: MAIL FROM:<jane@acme.example>\nS: 250\nC: RCPT TO:<a@[169.254.169.254]>\nS: 553\nC: RCPT TO:<a@[IPv6:::1]>\nS: 553\n"},
 		{name: "A8 null sender goes to the acceptor", listener: "submission", dialog: signedIn + "C: MAIL FROM:<>\nS: 250\n", heard: []string{"sender  as s1"}},
@@ -129,6 +134,39 @@ func TestR5Connections(t *testing.T) {
 		w.await(t, "closed submission: <nil>")
 		w.dial("submission").Run(signedIn)
 	})
+}
+
+// renamedAuth gives the submitter of a plaintext listener another id each time, as if
+// it were deleted and made again under the same login.
+type renamedAuth struct {
+	fakeAuth
+	asked int
+}
+
+func (a *renamedAuth) BySubmitterID(context.Context, relay.Client, string) (*relay.Submitter, error) {
+	a.asked++
+	return &relay.Submitter{ID: fmt.Sprint("printer", a.asked)}, nil
+}
+
+// TestSubmittersAreCountedByWhoTheyAre: what a connection is counted for is given
+// back, whoever it is meanwhile.
+func TestSubmittersAreCountedByWhoTheyAre(t *testing.T) {
+	t.Parallel()
+	w := start(t, nil)
+	w.server.opts.Authenticator = &renamedAuth{fakeAuth: fakeAuth{w.journal}}
+	device := w.server.newSession(&w.server.ports[2].Listener, relay.Client{})
+	for range 2 {
+		if err := device.Mail(t.Context(), smtpwire.Sender{Address: relay.Address{Local: "jane", Domain: "acme.example"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.server.limits.bySubmitter; len(got) != 1 || got["printer2"] != 1 {
+		t.Errorf("counted: %v", got)
+	}
+	device.Close()
+	if got := w.server.limits.bySubmitter; len(got) != 0 {
+		t.Errorf("still counted: %v", got)
+	}
 }
 
 func TestNetworkOfAClient(t *testing.T) {
