@@ -121,7 +121,7 @@ type Limits struct {
 	HeaderFields int `yaml:"header_fields" min:"100" max:"100000"`
 	// Received fields in a message, beyond which it is taken for a loop.
 	ReceivedHops int `yaml:"received_hops" min:"5" max:"100"`
-	// Refused commands after which a connection is closed.
+	// Refused commands since the last message after which a connection is closed.
 	Errors int `yaml:"errors" min:"1" max:"1000"`
 	// Sign-ins on one connection that may fail.
 	AuthAttempts int `yaml:"auth_attempts" min:"1" max:"20"`

@@ -69,7 +69,7 @@ type ServerOptions struct {
 
 	MaxSize         int64         // octets of one message
 	MaxRecipients   int           // of one message
-	MaxErrors       int           // refused commands of one connection
+	MaxErrors       int           // refused commands since the last message
 	MaxJunk         int           // commands in a row that bring no message nearer, such as NOOP
 	MaxAuthFailures int           // of one connection
 	Handshake       time.Duration // for the whole TLS handshake

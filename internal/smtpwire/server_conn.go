@@ -37,7 +37,7 @@ type ServerConn struct {
 	tx           transaction
 	messageEnd   time.Time // when the message at hand must be there
 	interrupt    *command  // what ended a message between two chunks, to be obeyed next
-	errors       int       // commands that were refused
+	errors       int       // commands that were refused since the last message
 	junk         int       // commands since the last message that brought nothing nearer
 	authFailures int
 }
@@ -266,10 +266,12 @@ func (c *ServerConn) sendsAuth() bool {
 // errTimeout means that the client was too slow.
 var errTimeout = errors.New("the client was too slow")
 
-// count holds the connection to its limit of errors. Every refusal counts but
-// that of one recipient too many, which RFC 5321 §4.5.3.1.10 makes ordinary.
+// tooManyRecipients is the one refusal that is no error (RFC 5321 §4.5.3.1.10).
+var tooManyRecipients = relay.Enhanced{4, 5, 3}
+
+// count holds the connection to its limit of errors; a message sets the count back.
 func (c *ServerConn) count(v verdict) verdict {
-	if v.end || v.silent || v.reply.Code < 400 || v.reply.Code == 452 {
+	if v.end || v.silent || v.reply.Code < 400 || v.reply.Enhanced == tooManyRecipients {
 		return v
 	}
 	if c.errors++; c.errors < c.opts.MaxErrors {

@@ -60,7 +60,7 @@ func (c *ServerConn) judge(id relay.ID, err error, msg *content) verdict {
 
 // queued answers a message that the Session took responsibility for.
 func (c *ServerConn) queued(id relay.ID) verdict {
-	c.junk = 0
+	c.junk, c.errors = 0, 0
 	c.wire.acks.add(id)
 	return ok(250, relay.Enhanced{2, 0, 0}, "queued as "+id.String())
 }

@@ -331,6 +331,10 @@ func TestExhaustion(t *testing.T) {
 		{name: "R3 endless", opts: ServerOptions{Mode: ModePlain, MaxSize: 10}, dialog: greeted + addressed + "C: DATA\nS: 354\nC: " + strings.Repeat("x", 100) + "\nS: 552 5.3.4\nEND\n"},
 		{name: "S12 too large and bad", opts: ServerOptions{Mode: ModePlain, MaxSize: 10}, dialog: greeted + addressed + "C: DATA\nS: 354\nR: \"From: a@b\\r\\n1\\n.\\r\\n\\r\\n.\\r\\n\"\nS: 554 5.6.0\nEND\n"},
 		{name: "errors are counted", opts: ServerOptions{Mode: ModePlain, MaxErrors: 3}, dialog: greeted + "C: FOO\nS: 500\nC: RCPT\nS: 503\nC: BAR\nS: 421 4.7.0\nEND\n"},
+		{name: "a full queue is no reason to ask for ever", opts: ServerOptions{Mode: ModePlain, MaxErrors: 3}, dialog: greeted +
+			strings.Repeat("C: MAIL FROM:<full@b.example>\nS: 452 4.3.1\n", 2) + "C: MAIL FROM:<full@b.example>\nS: 421 4.7.0\nEND\n"},
+		{name: "a message clears the errors before it", opts: ServerOptions{Mode: ModePlain, MaxErrors: 3}, dialog: greeted +
+			strings.Repeat("C: FOO\nS: 500\nC: BAR\nS: 500\n"+addressed+"C: DATA\nS: 354\nR: \"x\\r\\n.\\r\\n\"\n"+queuedAs+"\n", 3) + quits},
 		{name: "R1 NOOPs are counted", opts: inPlain(), dialog: greeted + strings.Repeat("C: NOOP\nS: 250\n", 99) + "C: NOOP\nS: 421 4.7.0\nEND\n"},
 	})
 }

@@ -60,9 +60,9 @@ func (c *ServerConn) rcpt(ctx context.Context, args string) verdict {
 // oneTooMany is RFC 5321 §4.5.3.1.10: 452, and the client sends the rest later.
 func (c *ServerConn) oneTooMany() verdict {
 	if c.tx.surplus++; c.tx.surplus > surplusFactor*c.opts.MaxRecipients {
-		return ending(421, relay.Enhanced{4, 5, 3}, "Too many recipients", errors.New("too many recipients"))
+		return ending(421, tooManyRecipients, "Too many recipients", errors.New("too many recipients"))
 	}
-	return deny(452, relay.Enhanced{4, 5, 3}, "Too many recipients; send to the others in another message")
+	return deny(452, tooManyRecipients, "Too many recipients; send to the others in another message")
 }
 
 // transactionReady refuses content that no MAIL and RCPT came before.
