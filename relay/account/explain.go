@@ -3,6 +3,7 @@ package account
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/relayd/relayd/relay"
@@ -89,11 +90,25 @@ func (t *trouble) explainTLS() *problem {
 	case kind == "starttls missing" || kind == "":
 		return t.blame("tls", "Port %d of %s offers no STARTTLS, and relayd sends no password without TLS: choose implicit TLS with port %d.", port, host, w.implicit)
 	case kind == "certificate":
-		return t.blame("host", "The certificate of %s is not valid for this name (%s): check the name of the server.", host, detail)
+		return t.explainCertificate(detail)
 	case kind == "timeout" || kind == "connection lost" || kind == "reset":
 		return t.blame("tls", "Port %d of %s broke off while the connection was being secured: check port and TLS mode. Usual are %d with implicit TLS and %d with STARTTLS.", port, host, w.implicit, w.starttls)
 	}
 	return t.blame("tls", "No secure connection could be made to %s: it may offer only TLS versions that are no longer safe.", host)
+}
+
+// explainCertificate tells apart what a wrong name of the server can explain, and
+// what only those who run the server, or relayd, can mend.
+func (t *trouble) explainCertificate(detail string) *problem {
+	host := t.server.Host
+	switch {
+	case strings.Contains(detail, "unknown authority"):
+		return t.blame("host", "The certificate of %s was not issued by an authority that relayd trusts: check the name of the server. "+
+			"If the server is your own, the operator can name its authority (upstream.roots_file).", host)
+	case strings.Contains(detail, "expired"):
+		return t.blame("host", "The certificate of %s has expired or is not valid yet: check the name of the server, or tell those who run it.", host)
+	}
+	return t.blame("host", "The certificate of %s is not valid for this name (%s): check the name of the server.", host, detail)
 }
 
 // unknownUser matches the few servers that tell a wrong name from a wrong password.

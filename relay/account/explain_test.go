@@ -36,6 +36,8 @@ func TestExplain(t *testing.T) {
 		{"plain text on a TLS port", reading, relay.TLSImplicit, relay.AtTLS, relay.Local("handshake", "x"), "dialed plain", "", "imap.tls", "this port speaks STARTTLS. Choose STARTTLS, or port 993"},
 		{"no STARTTLS", sending, relay.TLSStartTLS, relay.AtTLS, relay.Local("starttls missing", ""), "dialed", "", "smtp.tls", "port 465"},
 		{"certificate", sending, relay.TLSImplicit, relay.AtTLS, relay.Local("certificate", "it is for other.example"), "dialed", "", "smtp.host", "it is for other.example"},
+		{"certificate of an unknown authority", reading, relay.TLSImplicit, relay.AtTLS, relay.Local("certificate", "signed by an unknown authority"), "dialed", "", "imap.host", "not issued by an authority that relayd trusts"},
+		{"certificate that has expired", sending, relay.TLSImplicit, relay.AtTLS, relay.Local("certificate", "expired"), "dialed", "", "smtp.host", "has expired"},
 		{"broken handshake", sending, relay.TLSImplicit, relay.AtTLS, relay.Local("reset", ""), "dialed", "", "smtp.tls", "465 with implicit TLS"},
 		{"old TLS", sending, relay.TLSImplicit, relay.AtTLS, relay.Local("handshake", "version"), "dialed", "", "smtp.tls", "no longer safe"},
 		{"no AUTH", sending, relay.TLSStartTLS, relay.AtAuth, relay.Local("no mechanism", ""), "dialed", "", "smtp.port", "no sign-in by password"},

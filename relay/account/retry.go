@@ -20,10 +20,16 @@ func (s *Service) Run(ctx context.Context) error {
 	ticker := time.NewTicker(s.o.Look)
 	defer ticker.Stop()
 	for {
-		err := s.eachDue(ctx, time.Now(), func(id string) {
-			tries.Go(func() { s.tryAgain(ctx, id) })
+		err := s.eachDue(ctx, func(id string) {
+			tries.Go(func() {
+				defer func() { <-s.workers }()
+				s.tryAgain(ctx, id)
+			})
 		})
-		if err != nil && ctx.Err() == nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
 			return fmt.Errorf("look for parked accounts: %w", err)
 		}
 		select {
@@ -43,13 +49,10 @@ func (s *Service) wake() {
 	}
 }
 
-// eachDue claims every parked account whose time has come: the time of its next try
-// is moved on before this one begins, so that a crash in between cannot lead to
-// tries one after the other.
-func (s *Service) eachDue(ctx context.Context, now time.Time, try func(id string)) error {
-	due := func(a *relay.Account) bool {
-		return a.State == relay.AccountParked && !a.RetryAt.IsZero() && !a.RetryAt.After(now)
-	}
+// eachDue claims every parked account whose time has come, and gives each to try
+// together with a worker, which is waited for before the claim: one that nobody can
+// try yet stays due, and takes no goroutine.
+func (s *Service) eachDue(ctx context.Context, try func(id string)) error {
 	for after := ""; ; {
 		page, err := s.o.Accounts.List(ctx, after, pageSize)
 		if err != nil {
@@ -57,19 +60,19 @@ func (s *Service) eachDue(ctx context.Context, now time.Time, try func(id string
 		}
 		for _, a := range page {
 			after = a.ID
-			if !due(a) || s.verifying(a.ID) {
+			if !due(a, time.Now()) || s.verifying(a.ID) {
 				continue
 			}
-			_, claimed, err := s.update(ctx, a.ID, func(a *relay.Account) bool {
-				if !due(a) {
-					return false
-				}
-				a.RetryAt = now.Add(s.o.RetryEvery)
-				return true
-			})
-			if err == nil && claimed {
-				try(a.ID)
+			select {
+			case s.workers <- struct{}{}:
+			case <-ctx.Done():
+				return context.Cause(ctx)
 			}
+			if !s.claim(ctx, a.ID) {
+				<-s.workers
+				continue
+			}
+			try(a.ID)
 		}
 		if len(page) < pageSize {
 			return nil
@@ -77,15 +80,27 @@ func (s *Service) eachDue(ctx context.Context, now time.Time, try func(id string
 	}
 }
 
+func due(a *relay.Account, now time.Time) bool {
+	return a.State == relay.AccountParked && !a.RetryAt.IsZero() && !a.RetryAt.After(now)
+}
+
+// claim moves the time of an account's next try on before this one begins, so that a
+// crash in between cannot lead to tries one after the other.
+func (s *Service) claim(ctx context.Context, id string) bool {
+	now := time.Now()
+	_, claimed, err := s.update(ctx, id, func(a *relay.Account) bool {
+		if !due(a, now) {
+			return false
+		}
+		a.RetryAt = now.Add(s.o.RetryEvery)
+		return true
+	})
+	return err == nil && claimed
+}
+
 // tryAgain signs in once to both servers. If the one for sending takes the
 // password, mail flows again, even if no copies can be filed.
 func (s *Service) tryAgain(ctx context.Context, id string) {
-	select {
-	case s.workers <- struct{}{}:
-		defer func() { <-s.workers }()
-	case <-ctx.Done():
-		return
-	}
 	c, err := s.Credentials(ctx, id)
 	if err != nil {
 		s.postpone(ctx, id, 0, err.Error(), 0)

@@ -18,7 +18,8 @@ import (
 const ProviderIMAP = "imap"
 
 // Save makes an account (Revision 0) or replaces the one with its Revision, as
-// store.Table.Put does. An empty password keeps the one that is sealed already. Of
+// store.Table.Put does. An empty password keeps the one that is sealed already,
+// unless a server has another host or loses its TLS: then it is needed again. Of
 // the record only what people decide is taken: owner, address, servers and the
 // choice of the Sent folder; state, card and version are this package's own, and
 // are set in a. A *relay.FieldError names a setting that cannot be.
@@ -72,6 +73,9 @@ func (s *Service) replace(ctx context.Context, record *relay.Account, password r
 	}
 	record.Password, record.Version, record.Card = old.Password, old.Version, old.Card
 	record.State, record.StateReason, record.StateSince, record.RetryAt = old.State, old.StateReason, old.StateSince, old.RetryAt
+	if password == "" && leadsElsewhere(old, record) {
+		return fieldError("password", "The password is needed again: relayd gives the one it keeps only to the servers for which it was given.")
+	}
 	newPassword := password != "" && !s.same(old, password)
 	newServers := record.SMTP != old.SMTP || record.IMAP != old.IMAP || record.Provider != old.Provider
 	if newPassword {
@@ -91,6 +95,16 @@ func (s *Service) replace(ctx context.Context, record *relay.Account, password r
 		park(record, "the password was changed and is being tried", now, now)
 	}
 	return nil
+}
+
+// leadsElsewhere reports whether a sign-in by the new settings would show the
+// password to somebody who could not see it by the old ones. Without this rule
+// whoever may change the servers could read the password: by naming one of his own.
+func leadsElsewhere(old, changed *relay.Account) bool {
+	known := func(host string) bool { return host == old.SMTP.Host || host == old.IMAP.Host }
+	bared := func(before, after relay.TLSMode) bool { return after == relay.TLSNone && before != relay.TLSNone }
+	return !known(changed.SMTP.Host) || !known(changed.IMAP.Host) ||
+		bared(old.SMTP.TLS, changed.SMTP.TLS) || bared(old.IMAP.TLS, changed.IMAP.TLS)
 }
 
 func (s *Service) seal(id string, password relay.Secret) []byte {

@@ -1,11 +1,14 @@
 package account_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/relayd/relayd/internal/simulator"
@@ -94,7 +97,8 @@ func TestSaveChanges(t *testing.T) {
 		{"the password", relay.AccountVerified, func(*relay.Account) {}, "new", relay.AccountParked, 2, true},
 		{"the password of a parked one", relay.AccountParked, func(*relay.Account) {}, "new", relay.AccountParked, 2, true},
 		{"the password of one never proved", relay.AccountUnverified, func(*relay.Account) {}, "new", relay.AccountUnverified, 2, false},
-		{"a server", relay.AccountDegraded, func(a *relay.Account) { a.SMTP.Host = "other.example" }, "", relay.AccountParked, 2, false},
+		{"a server", relay.AccountDegraded, func(a *relay.Account) { a.SMTP.Host = "other.example" }, password, relay.AccountParked, 2, false},
+		{"a port", relay.AccountVerified, func(a *relay.Account) { a.SMTP.Port = 465 }, "", relay.AccountParked, 2, false},
 		{"a user name", relay.AccountVerified, func(a *relay.Account) { a.IMAP.Login = "x" }, "new", relay.AccountParked, 2, false},
 		{"the address", relay.AccountVerified, func(a *relay.Account) { a.Address.Local = "john" }, "", relay.AccountUnverified, 1, false},
 	} {
@@ -120,6 +124,34 @@ func TestSaveChanges(t *testing.T) {
 		}
 		if err != nil || c.Password != want {
 			t.Errorf("%s: password %q, want %q, %v", test.name, c.Password.Reveal(), want.Reveal(), err)
+		}
+	}
+}
+
+// W12: the password that is kept cannot be read by having it sent to a server of
+// one's own, or over a connection in clear.
+func TestKeptPasswordGoesToNoOtherServer(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*relay.Account){
+		"another outgoing server":   func(a *relay.Account) { a.SMTP.Host = "thief.example" },
+		"another incoming server":   func(a *relay.Account) { a.IMAP.Host = "thief.example" },
+		"no TLS to the outgoing":    func(a *relay.Account) { a.SMTP.TLS = relay.TLSNone },
+		"no TLS to the incoming":    func(a *relay.Account) { a.IMAP.TLS = relay.TLSNone },
+		"and another address at it": func(a *relay.Account) { a.IMAP.Host, a.Address.Local = "thief.example", "john" },
+	} {
+		for _, state := range []relay.AccountState{relay.AccountVerified, relay.AccountUnverified, relay.AccountParked} {
+			w := newWorld(t, simulator.Personality{})
+			a := w.record()
+			w.save(a, password)
+			w.table.change("a1", func(a *relay.Account) { a.State = state })
+			before := w.stored()
+			a.Revision = before.Revision
+			change(a)
+			var refused *relay.FieldError
+			if err := w.service.Save(t.Context(), a, ""); !errors.As(err, &refused) || refused.Field != "password" || w.stored().Revision != before.Revision {
+				t.Errorf("%s, %s: %v", name, state, err)
+			}
+			w.save(a, password)
 		}
 	}
 }
@@ -289,6 +321,63 @@ func TestTheNextTryIsPlannedBeforeThisOne(t *testing.T) {
 	if a := w.stored(); time.Until(a.RetryAt) < 14*time.Minute {
 		t.Errorf("during the try the next one is planned for %v", a.RetryAt)
 	}
+}
+
+// stuck is a Dialer that never reaches anybody.
+type stuck struct{}
+
+func (stuck) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
+// However many accounts are due, only as many tries exist as there are workers: the
+// others are neither claimed nor wait in goroutines, and a person who asks for a
+// verification has to wait for one try and not for all of them.
+func TestPersonDoesNotWaitBehindEveryRetry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		accounts := &table{records: map[string]relay.Account{}}
+		diary := newDiary()
+		s := account.New(account.Options{
+			Accounts: accounts, Sealer: sealer{}, Classifier: rules{}, Dialer: stuck{}, Observer: diary, Workers: 1, StepTimeout: 10 * time.Second,
+		})
+		defer s.Close()
+		server := relay.Server{Host: "mail.example", Port: 465, TLS: relay.TLSImplicit}
+		for _, id := range []string{"a1", "a2", "a3", "a4", "person"} {
+			a := &relay.Account{ID: id, Address: relay.Address{Local: id, Domain: "acme.example"}, SMTP: server, IMAP: server}
+			if err := s.Save(t.Context(), a, password); err != nil {
+				t.Fatal(err)
+			}
+			if id != "person" {
+				accounts.change(id, func(a *relay.Account) { a.State, a.RetryAt = relay.AccountParked, time.Now() })
+			}
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx) }()
+		synctest.Wait()
+		claimed := 0
+		for _, a := range accounts.records {
+			if a.RetryAt.After(time.Now()) {
+				claimed++
+			}
+		}
+		if claimed != 1 {
+			t.Errorf("%d accounts are claimed by one worker", claimed)
+		}
+		if err := s.Verify(t.Context(), "person", "ops"); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(25 * time.Second) // a try takes ten seconds
+		if !diary.has("used person to verify") {
+			t.Errorf("the person still waits: %v", diary.lines)
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestNewPasswordIsTriedAtOnce(t *testing.T) {
