@@ -215,7 +215,7 @@ func message(n int, sentAt time.Time) *relay.Filing {
 	return &relay.Filing{
 		Account: "jane",
 		Sent:    sentAt,
-		Message: &relay.Message{ID: id, HeaderID: headerID, Accepted: sentAt, Bcc: []string{"boss@acme.example"}},
+		Message: &relay.Message{ID: id, From: relay.Address{Local: "jane", Domain: "acme.example"}, HeaderID: headerID, Accepted: sentAt, Bcc: []string{"boss@acme.example"}},
 		Body: content("Received: from [127.0.0.1]\r\n\tby relayd.example with ESMTPSA id " + id.String() + ";\r\n\tSat, 21 Nov 2026 10:00:00 +0000\r\n" +
 			"From: jane@acme.example\r\nMessage-ID: " + headerID + "\r\n\r\nHello.\r\n"),
 	}

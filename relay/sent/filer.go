@@ -31,18 +31,19 @@ func (f *Filer) Close() { f.pool.close() }
 
 // The rules of an outcome that no answer of a server decided.
 const (
-	RuleFiled       = "copy.filed"         // put into the Sent folder
-	RuleThere       = "copy.there"         // found in the Sent folder
-	RuleWaits       = "copy.provider"      // the provider's own copy is waited for
-	RuleNoIMAP      = "copy.no_imap"       // the account has no IMAP server
-	RuleNoAccount   = "copy.no_account"    // the account is gone
-	RuleNoID        = "copy.no_id"         // without a Message-ID a copy could be filed twice
-	RuleParked      = "copy.parked"        // the account is parked, and signing in must wait
-	RuleContent     = "copy.content"       // the content must not leave
-	RuleNoRight     = "copy.no_permission" // the mailbox may not be written to
-	RuleNoFolder    = "copy.folder"        // there is no folder to file into
-	RuleInterrupted = "copy.interrupted"   // we shut down
-	RuleLocal       = "copy.local"         // a fault of our own
+	RuleFiled        = "copy.filed"         // put into the Sent folder
+	RuleThere        = "copy.there"         // found in the Sent folder
+	RuleWaits        = "copy.provider"      // the provider's own copy is waited for
+	RuleNoIMAP       = "copy.no_imap"       // the account has no IMAP server
+	RuleNoAccount    = "copy.no_account"    // the account is gone
+	RuleOtherAddress = "copy.other_address" // the account is no longer that of the sender
+	RuleNoID         = "copy.no_id"         // without a Message-ID a copy could be filed twice
+	RuleParked       = "copy.parked"        // the account is parked, and signing in must wait
+	RuleContent      = "copy.content"       // the content must not leave
+	RuleNoRight      = "copy.no_permission" // the mailbox may not be written to
+	RuleNoFolder     = "copy.folder"        // there is no folder to file into
+	RuleInterrupted  = "copy.interrupted"   // we shut down
+	RuleLocal        = "copy.local"         // a fault of our own
 )
 
 // File makes one try at a Sent copy. It waits for its turn: an account files one
@@ -79,10 +80,13 @@ func (f *Filer) before(c *relay.Credentials, filing *relay.Filing, now time.Time
 		return impossible(RuleNoIMAP, "the account has no server for reading mail (IMAP)"), true
 	case filing.Message.HeaderID == "":
 		return impossible(RuleNoID, "the message has no Message-ID"), true
-	case account.State == relay.AccountParked && account.RetryAt.After(now):
-		// Providers lock accounts after failed sign-ins: one try belongs to the
-		// account's own schedule.
-		return pending(RuleParked, "the account waits: "+account.StateReason, account.RetryAt.Sub(now)), true
+	case !account.Address.Equal(filing.Message.From):
+		// The mailbox is no longer the one that sent the message (promise G9).
+		return impossible(RuleOtherAddress, "the account has another address now"), true
+	case account.State == relay.AccountParked:
+		// Providers lock accounts after failed sign-ins: they belong to the account's
+		// own schedule, and servers that nobody has proved yet get no mail.
+		return pending(RuleParked, "the account waits: "+account.StateReason, max(account.RetryAt.Sub(now), 0)), true
 	case account.Card.FilesSent && now.Sub(filing.Sent) < f.o.ProviderFirst:
 		return pending(RuleWaits, "the provider files sent mail itself", f.o.ProviderFirst-now.Sub(filing.Sent)), true
 	}

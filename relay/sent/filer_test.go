@@ -122,6 +122,13 @@ func TestVerdicts(t *testing.T) {
 		{"parked, its time has not come", simulator.Fault{}, func(a *relay.Account) {
 			a.State, a.RetryAt = relay.AccountParked, time.Now().Add(time.Hour)
 		}, relay.CopyPending, sent.RuleParked, 0, ""},
+		{"parked until a person proves its new servers", simulator.Fault{}, func(a *relay.Account) { a.State = relay.AccountParked },
+			relay.CopyPending, sent.RuleParked, 0, ""},
+		{"parked, its own try is due", simulator.Fault{}, func(a *relay.Account) {
+			a.State, a.RetryAt = relay.AccountParked, time.Now().Add(-time.Minute)
+		}, relay.CopyPending, sent.RuleParked, 0, ""},
+		{"now the account of another address", simulator.Fault{}, func(a *relay.Account) { a.Address.Local = "john" },
+			relay.CopyImpossible, sent.RuleOtherAddress, 0, ""},
 		{"a chosen folder that is not there", simulator.Fault{}, func(a *relay.Account) { a.SentFolder = "Nowhere" },
 			relay.CopyPending, sent.RuleNoFolder, relay.TroublePark, "degrade jane " + sent.RuleNoFolder},
 		{"filed in a degraded account", simulator.Fault{}, func(a *relay.Account) { a.State = relay.AccountDegraded },
@@ -259,7 +266,7 @@ func TestNoMoreIdleSessionsThanAllowed(t *testing.T) {
 	w.account("john", "john@acme.example")
 	w.file(message(1, time.Now()))
 	f := message(2, time.Now())
-	f.Account = "john"
+	f.Account, f.Message.From.Local = "john", "john"
 	w.file(f)
 	w.filer.Close()
 	if dials, _, open := w.dialer.counts(); dials != 2 || open != 0 {
@@ -404,7 +411,7 @@ func TestOneSlowAccountDelaysNobody(t *testing.T) {
 	w.accounts.change("slow", func(a *relay.Account) { a.IMAP.Port = silent.Addr().(*net.TCPAddr).Port })
 	ctx, cancel := context.WithCancel(t.Context())
 	slow := message(1, time.Now())
-	slow.Account = "slow"
+	slow.Account, slow.Message.From.Local = "slow", "john"
 	ended := make(chan relay.Filed, 1)
 	go func() { ended <- w.filer.File(ctx, slow) }()
 	if filed := w.file(message(2, time.Now())); filed.Status != relay.CopyFiled {
