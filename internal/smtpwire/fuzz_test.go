@@ -80,6 +80,7 @@ func (s *strictSession) Data(_ context.Context, content io.Reader) (relay.ID, er
 	s.taken++
 	return relay.ID{1}, nil
 }
+func (s *strictSession) Refused(*relay.Error) {}
 func (s *strictSession) Acknowledged(relay.ID) {
 	s.seen++
 	s.must(s.seen <= s.taken, "acknowledged")

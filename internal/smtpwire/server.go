@@ -46,6 +46,9 @@ type Session interface {
 	// gives its ID. Any other error of content means that there is no message,
 	// whatever Data returns.
 	Data(ctx context.Context, content io.Reader) (relay.ID, error)
+	// Refused tells of a sender or recipient that was refused without a question to the
+	// Session, for what the command says.
+	Refused(err *relay.Error)
 	// Acknowledged tells that the client saw the answer that Data's ID went into.
 	Acknowledged(id relay.ID)
 	// Reset ends a transaction, if there is one.

@@ -114,8 +114,9 @@ func (s *fakeSession) Acknowledged(id relay.ID) {
 		s.note("acknowledged")
 	}
 }
-func (s *fakeSession) Reset() { s.note("reset") }
-func (s *fakeSession) Close() { s.note("close") }
+func (s *fakeSession) Refused(err *relay.Error) { s.note("refused %d", err.Code) }
+func (s *fakeSession) Reset()                   { s.note("reset") }
+func (s *fakeSession) Close()                   { s.note("close") }
 
 // served is one connection to a server and what came of it.
 type served struct {

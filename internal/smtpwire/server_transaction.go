@@ -22,11 +22,11 @@ func (c *ServerConn) mail(ctx context.Context, args string) verdict {
 	s, refusal := parseMail(args)
 	switch {
 	case refusal != nil:
-		return ofError(refusal)
+		return c.refuse(refusal)
 	case !c.extended && s != Sender{Address: s.Address}:
-		return ofError(unknownParam("after HELO")) // RFC 5321 §4.1.1.11
+		return c.refuse(unknownParam("after HELO")) // RFC 5321 §4.1.1.11
 	case s.Size > c.opts.MaxSize:
-		return ofError(tooLarge())
+		return c.refuse(tooLarge())
 	}
 	if err := c.session.Mail(ctx, s); err != nil {
 		return ofError(err)
@@ -45,16 +45,22 @@ func (c *ServerConn) rcpt(ctx context.Context, args string) verdict {
 	}
 	r, refusal := parseRcpt(args, c.opts.Hostname, c.tx.smtpUTF8)
 	if refusal != nil {
-		return ofError(refusal)
+		return c.refuse(refusal)
 	}
 	if !c.extended && (r.Notify != 0 || r.ORcpt != "") {
-		return ofError(unknownParam("after HELO"))
+		return c.refuse(unknownParam("after HELO"))
 	}
 	if err := c.session.Rcpt(ctx, r); err != nil {
 		return ofError(err)
 	}
 	c.tx.recipients++
 	return ok(250, relay.Enhanced{2, 1, 5}, "Recipient OK")
+}
+
+// refuse answers a sender or recipient that the Session is not asked about.
+func (c *ServerConn) refuse(err *relay.Error) verdict {
+	c.session.Refused(err)
+	return ofError(err)
 }
 
 // oneTooMany is RFC 5321 §4.5.3.1.10: 452, and the client sends the rest later.

@@ -164,6 +164,7 @@ type discardSession struct{ *fakeSession }
 func (discardSession) Hello(relay.Client, bool)                    {}
 func (discardSession) Mail(context.Context, Sender) error          { return nil }
 func (discardSession) Rcpt(context.Context, relay.Recipient) error { return nil }
+func (discardSession) Refused(*relay.Error)                        {}
 func (discardSession) Acknowledged(relay.ID)                       {}
 func (discardSession) Reset()                                      {}
 func (discardSession) Close()                                      {}

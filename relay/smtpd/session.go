@@ -187,10 +187,15 @@ func (s *session) answer(err error) error {
 	if !errors.As(err, &e) || errors.Is(err, smtpwire.ErrHangUp) {
 		return err
 	}
+	s.Refused(e)
+	return e
+}
+
+// Refused lets the Observer hear of a refusal, whoever gave it.
+func (s *session) Refused(err *relay.Error) {
 	submitter := ""
 	if s.submitter != nil {
 		submitter = s.submitter.ID
 	}
-	s.server.opts.Observer.Refused(s.client, submitter, s.envelope.ReturnPath, e)
-	return e
+	s.server.opts.Observer.Refused(s.client, submitter, s.envelope.ReturnPath, err)
 }

@@ -73,7 +73,8 @@ type Observer interface {
 	ConnectionRefused(listener string, client netip.AddrPort, reason string)
 	SignedIn(client relay.Client, submitter, login string)
 	SignInFailed(client relay.Client, login string, reason error)
-	// Refused is about an answer that the steps behind this one gave.
+	// Refused is about a sender, a recipient or a message that was refused, by this step
+	// or by one behind it. from is empty as long as no sender was taken.
 	Refused(client relay.Client, submitter string, from relay.Address, err *relay.Error)
 	// Accepted is about a 250. wait is the time since the last octet came.
 	Accepted(submission *relay.Submission, id relay.ID, size int64, wait time.Duration)

@@ -57,6 +57,9 @@ func TestDialogs(t *testing.T) {
 		{name: "G9 sender not allowed", listener: "submission", dialog: signedIn + "C: MAIL FROM:<ceo@corp.example>\nS: 550 5.7.1 You may not send as ceo@corp.example\n", heard: []string{`refused "s1" ceo@corp.example: 550 5.7.1`}},
 		{name: "G9 a sign-in that counts no more", listener: "submission", dialog: toTLS + "C: AUTH PLAIN AGxlYXZlcgBzZWNyZXQ=\nS: 235\nC: MAIL FROM:<jane@acme.example>\nS: 421 4.7.0 Sign in again\nEND\n",
 			heard: []string{"signed in gone leaver", `refused "gone" jane@acme.example: 421 4.7.0`}, never: "sender"},
+		{name: "what the engine refuses by itself is seen", listener: "submission", dialog: signedIn + "C: MAIL FROM:<jane@acme.example> SIZE=99999999999\nS: 552 5.3.4\nC: MAIL FROM:<jane@acme.example> FOO=1\nS: 555 5.5.4\n" +
+			"C: MAIL FROM:<jane@acme.example>\nS: 250\nC: RCPT TO:<bob@@world.example>\nS: 553 5.1.3\n",
+			heard: []string{`refused "s1" : 552 5.3.4`, `refused "s1" : 555 5.5.4`, `refused "s1" jane@acme.example: 553 5.1.3`}},
 		{name: "R7 no room", listener: "submission", dialog: signedIn + "C: MAIL FROM:<jane@acme.example> SIZE=4242\nS: 452 4.3.1\n"},
 		{name: "A7 address literals", listener: "submission", dialog: signedIn + "C: MAIL FROM:<jane@[127.0.0.1]>\nS: 553 5.1.3\nC: MAIL FROM:<jane@acme.example>\nS: 250\nC: RCPT TO:<a@[169.254.169.254]>\nS: 553\nC: RCPT TO:<a@[IPv6:::1]>\nS: 553\n"},
 		{name: "A8 null sender goes to the acceptor", listener: "submission", dialog: signedIn + "C: MAIL FROM:<>\nS: 250\n", heard: []string{"sender  as s1"}},
