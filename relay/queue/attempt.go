@@ -55,13 +55,13 @@ func (c *Conductor) planDelivery(ctx context.Context, j *job, t task) *relay.Del
 		c.moved(ctx, j)
 		return nil
 	case route.Kind == relay.RouteHold:
-		c.hold(j, holdOf(route, time.Now()))
+		c.hold(ctx, j, holdOf(route, time.Now()))
 		return nil
 	case len(due) == 0:
 		return nil
 	}
 	d := &relay.Delivery{Message: j.m, Route: route, Recipients: due}
-	d.BeforeDot = func(_ context.Context, recipients []int) error { return c.dotSent(j, route, recipients) }
+	d.BeforeDot = func(_ context.Context, recipients []int) error { return c.dotSent(j, t.id, route, recipients) }
 	for _, i := range due {
 		j.inFlight[i] = func() {}
 	}
@@ -94,12 +94,15 @@ func (c *Conductor) moved(ctx context.Context, j *job) {
 }
 
 // dotSent records that from now on the outcome for these recipients may be
-// unknown, and fixes the route.
-func (c *Conductor) dotSent(j *job, route relay.Route, recipients []int) error {
+// unknown, and fixes the route. A message that was cancelled meanwhile goes no further.
+func (c *Conductor) dotSent(j *job, id relay.ID, route relay.Route, recipients []int) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.s == nil {
-		return fmt.Errorf("record \"dot sent\": the state of %s was lost", route.Account)
+		return fmt.Errorf("record %q: the state of %s was lost", relay.EventDotSent, id)
+	}
+	if j.cancelBy != "" {
+		return fmt.Errorf("record %q: %s was cancelled", relay.EventDotSent, id)
 	}
 	s := j.s.Clone()
 	s.Revision++
@@ -204,7 +207,9 @@ func (c *Conductor) tellLane(ctx context.Context, t task, d *relay.Delivery, a *
 	}
 	switch a.Trouble.Kind {
 	case relay.TroubleSlow:
-		c.sched.slow(t.lane, a.Trouble.Pause, now)
+		trouble := *a.Trouble
+		trouble.Pause = c.sched.slow(t.lane, trouble.Pause, now)
+		a.Trouble = &trouble
 	case relay.TroublePark:
 		if err := c.o.Accounts.Park(context.WithoutCancel(ctx), d.Route.Account, *a.Trouble); err != nil {
 			c.o.Observer.Fault("park", d.Message.ID, err)
@@ -231,7 +236,7 @@ func (c *Conductor) conclude(j *job, d *relay.Delivery, a *relay.Attempt) {
 		delete(j.inFlight, i)
 	}
 	if j.s == nil {
-		return // recording failed earlier: the store says what is true at the next load
+		return // recording failed earlier: reload reads what is true
 	}
 	now := time.Now()
 	p := policy{backoff: c.o.Backoff, unknownWait: c.o.UnknownWait, random: c.o.Random, noCopies: c.o.NoCopies}
@@ -259,24 +264,28 @@ func (c *Conductor) follow(j *job, d *relay.Delivery, now time.Time) {
 	if s.Hold != nil {
 		c.held.add(j.m, s.Hold)
 	} else {
-		c.replant(d, s, now)
+		c.replant(j, d, now)
 	}
 	c.plantFollowUps(j.m, s, now)
 	c.plantDelay(j.m, s, now)
 }
 
-// replant plans the next attempt for the recipients of this one. Those of other
+// replant plans the next attempt in the lanes of this one: for its recipients, and for
+// those whose time had not come, since the task that ran stood for them as well. Other
 // lanes have tasks of their own.
-func (c *Conductor) replant(d *relay.Delivery, s *relay.State, now time.Time) {
-	next := make(map[laneKey]time.Time, 1)
+func (c *Conductor) replant(j *job, d *relay.Delivery, now time.Time) {
+	ran := make(map[laneKey]bool, 1)
 	for _, i := range d.Recipients {
-		r := &s.Recipients[i]
-		if r.Outcome.Final() {
+		ran[laneOf(d.Route, d.Message, i)] = true
+	}
+	next := make(map[laneKey]time.Time, 1)
+	for i := range j.s.Recipients {
+		key := laneOf(d.Route, d.Message, i)
+		if !ran[key] || !j.waits(i) {
 			continue
 		}
-		key := laneOf(d.Route, d.Message, i)
-		if at, ok := next[key]; !ok || r.Next.Before(at) {
-			next[key] = r.Next
+		if at, ok := next[key]; !ok || j.s.Recipients[i].Next.Before(at) {
+			next[key] = j.s.Recipients[i].Next
 		}
 	}
 	for key, at := range next {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/relayd/relayd/relay"
@@ -21,6 +22,7 @@ type Conductor struct {
 	held  heldIndex
 	ages  ages
 
+	running atomic.Int64 // workers
 	workers sync.WaitGroup
 	work    context.Context // of attempts; outlives Run's context by Grace
 	abort   context.CancelCauseFunc
@@ -88,7 +90,7 @@ func (c *Conductor) Run(ctx context.Context) error {
 // startReady starts a worker for every task that may run, and returns how long
 // nothing will become due by itself.
 func (c *Conductor) startReady() time.Duration {
-	for {
+	for c.running.Load() < int64(workersPerAttempt*c.o.Attempts) {
 		t, ok, wait := c.sched.next(time.Now())
 		if !ok {
 			if wait == 0 {
@@ -96,14 +98,22 @@ func (c *Conductor) startReady() time.Duration {
 			}
 			return wait
 		}
+		c.running.Add(1)
 		c.workers.Add(1)
 		go c.worker(t)
 	}
+	return time.Hour // a worker that ends wakes Run
 }
+
+// workersPerAttempt bounds the workers whose attempt has ended and who only record
+// what came of it: on a full disk they wait, while their places are given to others.
+const workersPerAttempt = 2
 
 // worker runs tasks as long as there are any.
 func (c *Conductor) worker(t task) {
 	defer c.workers.Done()
+	defer c.sched.signal()
+	defer c.running.Add(-1)
 	for ok := true; ok; t, ok, _ = c.sched.next(time.Now()) {
 		c.run(t)
 	}
@@ -117,6 +127,8 @@ func (c *Conductor) run(t task) {
 		c.copyToSent(c.work, t)
 	case laneReport:
 		c.report(c.work, t)
+	case laneReload:
+		c.reload(c.work, t)
 	default:
 		c.attempt(c.work, t)
 	}
@@ -142,6 +154,9 @@ func (c *Conductor) drain() {
 // done notes that nothing is left to do for a message.
 func (c *Conductor) done(m *relay.Message, s *relay.State) {
 	c.ages.remove(m.ID)
+	if s.Hold != nil { // what another lane held has ended after all
+		c.held.remove(m, s.Hold)
+	}
 	c.o.Observer.Done(m, s)
 }
 
@@ -165,7 +180,8 @@ func (c *Conductor) fault(t task, step string, err error) {
 }
 
 // record makes a new state durable and then believes it. A full disk is waited
-// for, since what happened has happened; any other error leaves the job as it was.
+// for, since what happened has happened. After any other error the store alone knows
+// what is true: the job is forgotten, and the message is read and planned anew.
 func (c *Conductor) record(j *job, s *relay.State, e relay.Event) error {
 	ctx := context.WithoutCancel(c.work)
 	for {
@@ -176,8 +192,10 @@ func (c *Conductor) record(j *job, s *relay.State, e relay.Event) error {
 		}
 		c.o.Observer.Fault("record", j.m.ID, err)
 		if !errors.Is(err, store.ErrFull) || !c.pause(retryFull) {
+			err = fmt.Errorf("record %q of %s: %w", e.Kind, j.m.ID, err)
+			c.reloadLater(j.m, err)
 			j.forget()
-			return fmt.Errorf("record %q of %s: %w", e.Kind, j.m.ID, err)
+			return err
 		}
 	}
 }

@@ -24,7 +24,7 @@ func (c *Conductor) Hold(ctx context.Context, id relay.ID, by, reason string) er
 			j.holdBy, j.holdReason = by, reason
 			return nil
 		}
-		c.hold(j, operatorHold(by, reason, time.Now()))
+		c.hold(ctx, j, operatorHold(by, reason, time.Now()))
 		return nil
 	})
 }
@@ -107,6 +107,7 @@ func (c *Conductor) retryNow(ctx context.Context, j *job, by string) error {
 			c.sched.endRest(laneOf(route, j.m, i), now)
 		}
 	}
+	c.sched.endRest(laneKey{laneCopy, s.Copy.Account}, now)
 	c.plant(ctx, j.m, s, now)
 	return nil
 }
@@ -114,13 +115,14 @@ func (c *Conductor) retryNow(ctx context.Context, j *job, by string) error {
 func (c *Conductor) cancel(j *job, by string) error {
 	s := j.s.Clone()
 	s.Revision++
-	if s.Hold != nil {
-		c.held.remove(j.m, s.Hold)
-		s.Hold = nil
-	}
+	held := s.Hold
+	s.Hold = nil
 	cancelWaiting(s, time.Now())
 	if err := c.record(j, s, relay.Event{At: time.Now(), Kind: relay.EventCancelled, By: by}); err != nil {
 		return err
+	}
+	if held != nil {
+		c.held.remove(j.m, held)
 	}
 	c.o.Observer.Cancelled(j.m, by)
 	if s.Done() {

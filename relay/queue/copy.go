@@ -2,6 +2,8 @@ package queue
 
 import (
 	"context"
+	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/relayd/relayd/relay"
@@ -16,7 +18,7 @@ func (c *Conductor) copyToSent(ctx context.Context, t task) {
 		return
 	}
 	defer c.jobs.release(t.id, j)
-	filed, err := c.file(ctx, f)
+	filed, err := c.fileSafely(ctx, f)
 	now := time.Now()
 	if err == nil {
 		c.sched.learn(t.lane, filed.Trouble == nil, now)
@@ -26,6 +28,7 @@ func (c *Conductor) copyToSent(ctx context.Context, t task) {
 	}
 	c.sched.done(t, now)
 	if err != nil {
+		j.leave(copyInFlight)
 		c.fault(t, "open", err)
 		return
 	}
@@ -51,6 +54,17 @@ func (c *Conductor) prepareCopy(ctx context.Context, t task) (*job, *relay.Filin
 
 // copyInFlight stands for the Sent copy among the recipients that are in flight.
 const copyInFlight = -1
+
+// fileSafely contains a panic: one bad message or mailbox must not stop the others.
+func (c *Conductor) fileSafely(ctx context.Context, f *relay.Filing) (filed relay.Filed, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.o.Observer.Fault("copy to Sent", f.Message.ID, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+			filed, err = relay.Filed{Status: relay.CopyPending, Reason: "a fault in relayd"}, nil
+		}
+	}()
+	return c.file(ctx, f)
+}
 
 func (c *Conductor) file(ctx context.Context, f *relay.Filing) (relay.Filed, error) {
 	content, err := c.o.Store.Open(ctx, f.Message.ID)

@@ -9,7 +9,7 @@ import (
 )
 
 // hold records that the message waits as a whole. The caller holds the job.
-func (c *Conductor) hold(j *job, h relay.Hold) {
+func (c *Conductor) hold(ctx context.Context, j *job, h relay.Hold) {
 	s := j.s.Clone()
 	s.Revision++
 	s.Hold = &h
@@ -22,6 +22,7 @@ func (c *Conductor) hold(j *job, h relay.Hold) {
 	}
 	c.held.add(j.m, &h)
 	c.o.Observer.Held(j.m, &h)
+	c.releaseIfFree(ctx, j) // the reason may have gone while the hold was recorded
 }
 
 // release ends a hold. The time that it lasted is not part of the message's age.
@@ -30,8 +31,8 @@ func (c *Conductor) release(ctx context.Context, j *job, by string) error {
 	now := time.Now()
 	s := j.s.Clone()
 	s.Revision++
-	s.HeldFor += max(now.Sub(s.Hold.Since), 0)
-	c.held.remove(j.m, s.Hold)
+	ended := s.Hold
+	s.HeldFor += max(now.Sub(ended.Since), 0)
 	s.Hold = nil
 	for i := range s.Recipients {
 		if !s.Recipients[i].Outcome.Final() {
@@ -41,6 +42,7 @@ func (c *Conductor) release(ctx context.Context, j *job, by string) error {
 	if err := c.record(j, s, relay.Event{At: now, Kind: relay.EventReleased, By: by}); err != nil {
 		return err
 	}
+	c.held.remove(j.m, ended)
 	c.o.Observer.Released(j.m, by)
 	c.plantRecipients(ctx, j.m, j.s, now)
 	return nil

@@ -88,6 +88,13 @@ func recoverState(s *relay.State, until time.Time) {
 	}
 }
 
+// leave notes that nobody works at i any more, without any news of it.
+func (j *job) leave(i int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	delete(j.inFlight, i)
+}
+
 // attempting reports whether an attempt for some recipient is under way.
 func (j *job) attempting() bool {
 	for i := range j.inFlight {

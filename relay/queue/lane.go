@@ -15,10 +15,11 @@ const (
 	laneDomain                  // direct attempts to one destination domain
 	laneInbox                   // reports filed in one mailbox
 	laneCopy                    // Sent copies of one mailbox
-	laneReport                  // making reports: the one lane that touches no network
+	laneReport                  // making reports; touches no network
+	laneReload                  // reading messages again after a fault; touches no network
 )
 
-var laneNames = [...]string{"account", "domain", "inbox", "copy", "report"}
+var laneNames = [...]string{"account", "domain", "inbox", "copy", "report", "reload"}
 
 // laneKey names a lane: the account's id or the destination domain.
 type laneKey struct {
@@ -119,9 +120,18 @@ const (
 	maxRest = 24 * time.Hour
 )
 
-// slow lets the lane rest for at least pause.
+// slow lets the lane rest for at least pause. After it one attempt finds out whether
+// the trouble is over. Attempts that ran beside each other met the same trouble: it is
+// doubled once for all of them.
 func (l *lane) slow(now time.Time, pause time.Duration) {
-	l.rest = min(max(2*l.rest, pause, minRest), maxRest)
+	l.proven = false
+	pause = min(max(pause, minRest), maxRest)
+	if resting := l.restUntil.Sub(now); resting > 0 {
+		l.rest = max(l.rest, pause)
+		l.restUntil = now.Add(max(resting, pause))
+		return
+	}
+	l.rest = min(max(2*l.rest, pause), maxRest)
 	l.restUntil = now.Add(l.rest)
 }
 

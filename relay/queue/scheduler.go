@@ -34,7 +34,7 @@ func newScheduler(o *Options) *scheduler {
 		limit: o.Attempts,
 		limits: map[laneKind]int{
 			laneAccount: o.PerAccount, laneDomain: o.PerDestination,
-			laneInbox: o.PerMailbox, laneCopy: o.PerMailbox, laneReport: o.PerDestination,
+			laneInbox: o.PerMailbox, laneCopy: o.PerMailbox, laneReport: o.PerDestination, laneReload: o.PerDestination,
 		},
 		wake: make(chan struct{}, 1),
 	}
@@ -109,13 +109,15 @@ func (s *scheduler) done(t task, now time.Time) {
 	s.signal()
 }
 
-// slow lets a lane rest because of trouble that concerns all of it.
-func (s *scheduler) slow(l *lane, pause time.Duration, now time.Time) {
+// slow lets a lane rest because of trouble that concerns all of it, and tells for how
+// long.
+func (s *scheduler) slow(l *lane, pause time.Duration, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l.slow(now, pause)
 	s.rests.push(resting{until: l.restUntil.UnixNano(), lane: l})
 	s.signal()
+	return l.restUntil.Sub(now)
 }
 
 // endRest lets a resting lane try again now.

@@ -219,3 +219,33 @@ func BenchmarkScheduler(b *testing.B) {
 		s.add(task{id: id, submitter: "x"}, key, time.Time{}, s.now)
 	}
 }
+
+// Attempts that ran beside each other met one trouble, not several: the rest is
+// doubled once for them.
+func TestAttemptsBesideEachOtherDoubleARestOnce(t *testing.T) {
+	t.Parallel()
+	s := newScheduling(nil)
+	key := laneKey{laneDomain, "b.example"}
+	s.prove(key)
+	s.put("x", key, 20)
+	for _, want := range []time.Duration{5 * time.Minute, 10 * time.Minute} {
+		var running []task
+		for got, ok := s.take(); ok; got, ok = s.take() {
+			running = append(running, got)
+		}
+		for _, got := range running {
+			s.slow(got.lane, 5*time.Minute, s.now)
+			s.done(got, s.now)
+		}
+		if _, ok, wait := s.scheduler.next(s.now); ok || wait != want {
+			t.Fatalf("%d attempts met the trouble: the lane rests for %v, want %v", len(running), wait, want)
+		}
+		s.now = s.now.Add(want)
+	}
+	if _, ok := s.take(); !ok {
+		t.Fatal("nothing runs after the rest")
+	}
+	if _, ok := s.take(); ok {
+		t.Error("more than one attempt finds out whether the trouble is over")
+	}
+}

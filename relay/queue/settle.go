@@ -26,6 +26,8 @@ func settle(p policy, now time.Time, m *relay.Message, old *relay.State, route r
 	if !s.RouteFixed {
 		s.Route = route
 	}
+	jitter := p.random() // one for all, so that they share the next attempt as well
+	p.random = func() float64 { return jitter }
 	for i := range a.Results {
 		p.settleRecipient(now, m, s, a, &a.Results[i])
 	}
@@ -100,7 +102,9 @@ func (p policy) postpone(now time.Time, m *relay.Message, s *relay.State, a *rel
 		r.Outcome, r.DotSent, r.Rule = relay.Failed, false, RuleExpired
 		r.Reported = !owesReport(m, res.Recipient, relay.ReportFailure)
 	case trouble == relay.TroubleSlow:
-		r.Next = time.Time{} // the lane rests, so the message needs no clock of its own
+		// Another message of the lane finds out first whether the trouble is over: it
+		// may be this one that the peer does not like.
+		r.Next = now.Add(a.Trouble.Pause + minRest)
 	default:
 		r.Attempts++
 		r.Next = now.Add(p.waitFor(r, res))

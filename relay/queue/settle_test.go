@@ -43,7 +43,7 @@ func TestSettle(t *testing.T) {
 		"unknown, then refused for now":   {before: relay.RecipientState{Outcome: relay.Unknown, DotSent: true, Attempts: 1}, result: answer(relay.Deferred, 451), outcome: relay.Deferred, attempts: 2, wait: 5 * time.Minute},
 		"refused for now after the dot":   {before: relay.RecipientState{DotSent: true}, result: answer(relay.Deferred, 452), outcome: relay.Deferred, attempts: 1, wait: time.Minute},
 		"the account is parked":           {result: answer(relay.Deferred, 535), trouble: park, age: old, outcome: relay.Deferred},
-		"the lane is slow":                {result: answer(relay.Deferred, 421), trouble: slow, outcome: relay.Deferred},
+		"the lane is slow":                {result: answer(relay.Deferred, 421), trouble: slow, outcome: relay.Deferred, wait: minRest},
 		"the lane is slow for too long":   {result: answer(relay.Deferred, 421), trouble: slow, age: old, outcome: relay.Failed, wait: -1},
 		"broken off":                      {result: answer(relay.Deferred, 0), trouble: stop, age: old, outcome: relay.Deferred, wait: time.Second},
 		"broken off while it was unknown": {before: relay.RecipientState{Outcome: relay.Unknown, DotSent: true}, result: answer(relay.Deferred, 0), trouble: stop, outcome: relay.Unknown, wait: time.Second},

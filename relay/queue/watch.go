@@ -54,23 +54,40 @@ func waitFor(ctx context.Context, d time.Duration) bool {
 // share their reason, so the router is asked for the oldest of each.
 func (c *Conductor) reconsider(ctx context.Context) {
 	for _, key := range c.held.keys() {
-		ids := c.held.of(key)
-		if len(ids) == 0 || !c.free(ctx, ids[0]) {
-			continue
+		if ids := c.held.of(key); c.anyFree(ctx, ids) {
+			c.releaseAll(ctx, ids)
 		}
-		c.releaseAll(ctx, ids)
 	}
 }
 
-// free reports whether the router would no longer hold the message.
-func (c *Conductor) free(ctx context.Context, id relay.ID) bool {
+// anyFree reports whether the router would no longer hold some of the messages. A
+// message whose route is fixed says nothing about the others: it alone cannot go
+// another way.
+func (c *Conductor) anyFree(ctx context.Context, ids []relay.ID) bool {
+	for _, id := range ids {
+		if free, fixed := c.free(ctx, id); free || !fixed {
+			return free
+		}
+	}
+	return false
+}
+
+// free reports whether the router would no longer hold the message, and whether its
+// route is fixed. One that cannot be read counts as fixed: the next one is asked.
+func (c *Conductor) free(ctx context.Context, id relay.ID) (free, fixed bool) {
 	j, err := c.acquire(ctx, id)
 	if err != nil {
-		return false
+		return false, true
 	}
 	defer c.jobs.release(id, j)
 	defer j.mu.Unlock()
-	if j.s.Hold == nil {
+	return c.isFree(ctx, j), j.s.RouteFixed
+}
+
+// isFree reports whether relayd itself holds the message without a reason. The caller
+// holds the job.
+func (c *Conductor) isFree(ctx context.Context, j *job) bool {
+	if j.s.Hold == nil || heldKey(j.m, j.s.Hold) == "" {
 		return false
 	}
 	route, err := c.routeOf(ctx, j.m, j.s)
@@ -101,7 +118,11 @@ func (c *Conductor) releaseOne(ctx context.Context, id relay.ID) {
 	}
 	defer c.jobs.release(id, j)
 	defer j.mu.Unlock()
-	if j.s.Hold != nil && j.s.Hold.By == "" {
+	c.releaseIfFree(ctx, j)
+}
+
+func (c *Conductor) releaseIfFree(ctx context.Context, j *job) {
+	if c.isFree(ctx, j) {
 		_ = c.release(ctx, j, "") // record has told the observer of a failure
 	}
 }
