@@ -10,7 +10,6 @@ import (
 	"io"
 	"path"
 	"strings"
-	"sync"
 
 	"github.com/relayd/relayd/internal/safeio"
 	"github.com/relayd/relayd/relay"
@@ -26,27 +25,10 @@ const (
 
 func bodyName(id relay.ID) string { return path.Join(bodyDir, id.String()+bodySuffix) }
 
-// firstBuffer is where a body's buffer begins to grow: most messages fit.
-const firstBuffer = 16 << 10
-
-// pooled is a buffer that is used again.
-type pooled struct{ b []byte }
-
-type bufferPool struct{ pool sync.Pool }
-
-func (p *bufferPool) get() *pooled {
-	if b, ok := p.pool.Get().(*pooled); ok {
-		return b
-	}
-	return &pooled{b: make([]byte, 0, firstBuffer)}
-}
-
-func (p *bufferPool) put(b *pooled) { p.pool.Put(b) }
-
 // spooled is content that was read: in memory, or in a file without its final name.
 type spooled struct {
 	queue  *Queue
-	buffer *pooled
+	buffer *buffer
 	file   string // empty if the content is in memory
 	size   int64
 	sum    uint32
@@ -73,42 +55,24 @@ func (s *spooled) free() {
 
 // spool reads content to its end, whatever size was announced.
 func (q *Queue) spool(content io.Reader) (*spooled, error) {
-	buffer := q.buffers.get()
-	b, err := readUpTo(buffer.b[:0], content, q.opt.InlineBody)
-	buffer.b = b
-	s := &spooled{queue: q, buffer: buffer}
+	s := &spooled{queue: q, buffer: q.buffers.get()}
+	err := s.buffer.readUpTo(content, q.opt.InlineBody)
 	switch {
 	case errors.Is(err, io.EOF):
-		s.size, s.sum = int64(len(b)), crc32.Checksum(b, castagnoli)
+		s.size, s.sum = int64(len(s.buffer.b)), crc32.Checksum(s.buffer.b, castagnoli)
 		return s, nil
 	case err != nil:
 		s.free()
 		return nil, fmt.Errorf("read content: %w", err)
 	}
-	err = q.spoolFile(s, io.MultiReader(bytes.NewReader(b), content))
-	q.buffers.put(buffer)
+	err = q.spoolFile(s, io.MultiReader(bytes.NewReader(s.buffer.b), content))
+	q.buffers.put(s.buffer)
 	s.buffer = nil
 	if err != nil {
 		s.free()
 		return nil, err
 	}
 	return s, nil
-}
-
-// readUpTo appends to b until more than most octets were read, or an error, of which
-// io.EOF is the good one.
-func readUpTo(b []byte, r io.Reader, most int) ([]byte, error) {
-	for len(b) <= most {
-		if len(b) == cap(b) {
-			b = append(make([]byte, 0, min(2*cap(b), most+1)), b...)
-		}
-		n, err := r.Read(b[len(b):min(cap(b), most+1)])
-		b = b[:len(b)+n]
-		if err != nil {
-			return b, err
-		}
-	}
-	return b, nil
 }
 
 // spoolFile writes a large body into a file that has not its final name yet.

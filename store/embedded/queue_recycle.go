@@ -44,7 +44,7 @@ func (q *Queue) recycle(ctx context.Context) {
 }
 
 func (q *Queue) recycleFailed(ctx context.Context, err error) {
-	if ctx.Err() == nil && !errors.Is(err, store.ErrUnknown) {
+	if ctx.Err() == nil && !errors.Is(err, store.ErrUnknown) && q.complaint.allow(q.opt.Now()) {
 		q.opt.Log.Warn("old part of the journal could not be given up", "error", err)
 	}
 }

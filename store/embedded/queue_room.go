@@ -34,3 +34,17 @@ func (r *room) check() error {
 	}
 	return r.err
 }
+
+// complainEvery is how often the same trouble is told.
+const complainEvery = time.Minute
+
+// complaint keeps the log from filling while a trouble lasts.
+type complaint struct{ last time.Time }
+
+func (c *complaint) allow(now time.Time) bool {
+	if now.Sub(c.last).Abs() < complainEvery {
+		return false
+	}
+	c.last = now
+	return true
+}

@@ -1,0 +1,75 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/relayd/relayd/relay"
+	"github.com/relayd/relayd/store"
+)
+
+// BenchmarkWaiting shows cost against size: how fast mail is accepted while so much
+// waits, how long a start takes, how much memory a message costs, and how long a list
+// with a filter takes.
+func BenchmarkWaiting(b *testing.B) {
+	for _, n := range []int{10_000, 100_000, 300_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				waiting(b, n)
+			}
+		})
+	}
+}
+
+func waiting(b *testing.B, n int) {
+	o := QueueOptions{Dir: b.TempDir()}
+	q := openSmall(b, o)
+	body := make([]byte, 1024)
+	fill := func(n int) float64 {
+		started := time.Now()
+		var wg sync.WaitGroup
+		for range 64 {
+			wg.Go(func() {
+				for range n / 64 {
+					put(b, q, body)
+				}
+			})
+		}
+		wg.Wait()
+		return float64(n) / time.Since(started).Seconds()
+	}
+	fill(n)
+	b.ReportMetric(fill(n/10), "puts/s")
+	if err := q.Close(); err != nil {
+		b.Fatal(err)
+	}
+	q = nil
+	before := heap()
+	started := time.Now()
+	q = openSmall(b, o)
+	b.ReportMetric(time.Since(started).Seconds(), "s-open")
+	b.ReportMetric(float64(heap()-before)/float64(q.Usage().Messages), "B/msg")
+	started = time.Now()
+	err := q.Waiting(context.Background(), func(*relay.Message, *relay.State) bool { return true })
+	b.ReportMetric(time.Since(started).Seconds(), "s-waiting")
+	started = time.Now()
+	p, listErr := q.List(context.Background(), store.Filter{Recipient: "bob@b.example", Waiting: true})
+	b.ReportMetric(float64(time.Since(started).Milliseconds()), "ms-list")
+	if err != nil || listErr != nil || len(p.Records) != store.DefaultPage {
+		b.Fatal(err, listErr, len(p.Records))
+	}
+	if err := q.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
