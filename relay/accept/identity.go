@@ -109,9 +109,9 @@ func (f field) mailbox(smtputf8 bool) (mailbox, error) {
 		refusal.Cause = err
 		return mailbox{}, refusal
 	}
-	// In a display name octets of 8 bits are only shown; in an address they decide
-	// where mail goes.
-	if box.address.NeedsSMTPUTF8() && !smtputf8 {
+	// In a display name octets of 8 bits are only shown; in an address, its domain
+	// included, they decide where mail goes, and the field goes on as it is written.
+	if !smtputf8 && !isASCII(box.written) {
 		return mailbox{}, errNeedsSMTPUTF8(string(f.raw[:f.name]))
 	}
 	return box, nil

@@ -58,7 +58,7 @@ func TestIdentity(t *testing.T) {
 		"fullwidth at":                        {"From: max＠acme.example", oneBox},
 		"not UTF-8":                           {"From: J\xfcrgen <max@acme.example>", "550 5.6.0 The field From is not valid UTF-8"},
 		"8-bit address":                       {"From: mäx@acme.example", "550 5.6.7 The address in From needs SMTPUTF8"},
-		"Cyrillic domain":                     {"From: max@аcme.example", "550 5.7.1 This login may not send as <max@xn--cme-5cd.example>"},
+		"8-bit domain":                        {"From: max@acme。example", "550 5.6.7 The address in From needs SMTPUTF8"},
 		"F6, Sender":                          {"From: max@acme.example\nSender: admin@rival.example", "550 5.7.1 This login may not send as <admin@rival.example>"},
 		"F6, own Sender":                      {"From: max@acme.example\nSender: jane@acme.example", ""},
 		"F6, Sender of two":                   {"From: max@acme.example\nSender: a@acme.example, b@acme.example", "550 5.7.1 The field Sender must hold exactly one"},
@@ -117,6 +117,11 @@ func TestSMTPUTF8Address(t *testing.T) {
 	s.take(t, sub, crlf("From: Mäx <mäx@acme.example>\n\n"))
 	if got := s.spool.message.From; got != at("mäx", "acme.example") {
 		t.Errorf("From %v", got)
+	}
+	s = newScene(t, nil)
+	const look = "550 5.7.1 This login may not send as <max@xn--cme-5cd.example>"
+	if got := s.refused(t, sub, crlf("From: max@аcme.example\n\n")).Error(); !strings.HasPrefix(got, look) {
+		t.Errorf("A9, a domain that looks like ours: %q, want %q", got, look)
 	}
 }
 

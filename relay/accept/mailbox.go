@@ -189,6 +189,10 @@ func commentLength(s string) int {
 	return 0
 }
 
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
+}
+
 // isAtext is atext of RFC 5322 §3.2.3, extended by RFC 6532 §3.2.
 func isAtext(c byte) bool {
 	switch {
