@@ -18,6 +18,19 @@ import (
 	"github.com/relayd/relayd/relay"
 )
 
+// The tests of the client show that it has none of the traps that were measured in
+// go-smtp's client:
+//
+//	1  TestMessage A5                    2  TestU9NoStartTLS
+//	3  TestU1U2EndlessReplies            4  TestForgetsBeforeTLS: our own name, before and behind STARTTLS
+//	5  TestBodyHasDeadline               6  TestAuth and TestExtensions: keywords have no case
+//	7  TestSecondMessage, TestContextEndsAtOnce, and the parameters of MAIL in TestSend
+//	8  TestNothingBadLeaves
+//
+// and in go-sasl: 1 LOGIN with any prompt, TestAuth here and TestDialogs of
+// relay/smtpd; 2 OAUTHBEARER is not offered, P14; 3 a plain error of a mechanism is
+// 501, P14.
+
 // flood writes a prefix once and then the same octets until the client closes.
 func flood(t *testing.T, prefix, octets string) *smtpwire.Client {
 	t.Helper()
