@@ -51,7 +51,7 @@ func inNetworks(networks []string, addr netip.Addr) bool {
 	if len(networks) == 0 {
 		return true
 	}
-	addr = addr.Unmap()
+	addr = addr.Unmap().WithZone("") // networks have no zones
 	for _, network := range networks {
 		if prefix, err := netip.ParsePrefix(network); err == nil && prefix.Contains(addr) {
 			return true

@@ -68,6 +68,8 @@ func TestInNetworks(t *testing.T) {
 		{[]string{"192.0.2.1"}, "192.0.2.2", false},
 		{[]string{"2001:db8::/32", "10.0.0.0/8"}, "2001:db8::1", true},
 		{[]string{"2001:db8::/32", "10.0.0.0/8"}, "11.0.0.1", false},
+		{[]string{"fe80::/10"}, "fe80::1%eth0", true},
+		{[]string{"fe80::1"}, "fe80::1%eth0", true},
 		{[]string{"nonsense"}, "192.0.2.1", false},
 		{[]string{""}, "192.0.2.1", false},
 	} {
