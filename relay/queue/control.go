@@ -107,6 +107,9 @@ func (c *Conductor) retryNow(ctx context.Context, j *job, by string) error {
 			c.sched.endRest(laneOf(route, j.m, i), now)
 		}
 	}
+	if s.Copy.Status == relay.CopyPending {
+		c.sched.endRest(laneKey{laneCopy, s.Copy.Account}, now)
+	}
 	c.sched.endRest(laneKey{laneCopy, s.Copy.Account}, now)
 	c.plant(ctx, j.m, s, now)
 	return nil
