@@ -49,12 +49,11 @@ type Metrics struct {
 	age         prometheus.Histogram
 	faults      *prometheus.CounterVec
 
-	handshakes *prometheus.CounterVec
-	used       *prometheus.CounterVec
-	dialled    prometheus.Counter
-	flushes    prometheus.Counter
-	flushTime  prometheus.Histogram
-	group      prometheus.Histogram
+	used      *prometheus.CounterVec
+	dialled   prometheus.Counter
+	flushes   prometheus.Counter
+	flushTime prometheus.Histogram
+	group     prometheus.Histogram
 
 	listeners, reasons, sources *bounded
 }

@@ -45,7 +45,6 @@ var cases = map[string]struct {
 	"Reported":          {func(m *Metrics) { m.Reported(nil, relay.ReportDelay, relay.ID{}) }, []string{`relayd_reports_total{kind="delay"} 1`}},
 	"Done":              {func(m *Metrics) { m.Done(&relay.Message{Accepted: time.Now().Add(-2 * time.Minute)}, nil) }, []string{`relayd_message_steps_total{step="done"} 1`, `relayd_message_age_seconds_bucket{le="60"} 0`, `relayd_message_age_seconds_bucket{le="300"} 1`}},
 	"Fault":             {func(m *Metrics) { m.Fault("Spool", relay.ID{}, errors.New("x")) }, []string{`relayd_faults_total{step="spool"} 1`}},
-	"Handshake":         {func(m *Metrics) { m.Handshake(relay.RouteDirect, true); m.Handshake(relay.RouteDirect, false) }, []string{`relayd_tls_handshakes_total{result="ok",route="direct"} 1`, `relayd_tls_handshakes_total{result="failed",route="direct"} 1`}},
 	"Connection":        {func(m *Metrics) { m.Connection(relay.RouteAccount, true); m.Connection(relay.RouteAccount, false) }, []string{`relayd_connections_used_total{kind="reused",route="account"} 1`, `relayd_connections_used_total{kind="new",route="account"} 1`}},
 	"DialRefused":       {func(m *Metrics) { m.DialRefused() }, []string{`relayd_dials_refused_total 1`}},
 	"Flushed":           {func(m *Metrics) { m.Flushed(20, time.Millisecond) }, []string{`relayd_journal_flushes_total 1`, `relayd_journal_group_records_bucket{le="16"} 0`, `relayd_journal_group_records_bucket{le="32"} 1`, `relayd_journal_flush_seconds_sum 0.001`}},

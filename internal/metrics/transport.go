@@ -7,7 +7,6 @@ import (
 )
 
 func (m *Metrics) makeTransport() {
-	m.handshakes = m.counters("relayd_tls_handshakes_total", "TLS handshakes with other servers.", "route", "result")
 	m.used = m.counters("relayd_connections_used_total", "Connections to other servers that an attempt used.", "route", "kind")
 	m.dialled = m.counter("relayd_dials_refused_total", "Connections that relayd was asked for and must not make.")
 	m.flushes = m.counter("relayd_journal_flushes_total", "Flushes of the journal to the disk.")
@@ -15,15 +14,6 @@ func (m *Metrics) makeTransport() {
 		[]float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1, 5})
 	m.group = m.histogram("relayd_journal_group_records", "Records that shared one flush.",
 		[]float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024})
-}
-
-// Handshake counts a TLS handshake with another server.
-func (m *Metrics) Handshake(route relay.RouteKind, ok bool) {
-	result := "failed"
-	if ok {
-		result = "ok"
-	}
-	m.handshakes.WithLabelValues(route.String(), result).Inc()
 }
 
 // Connection counts a connection that an attempt used: a new one, or one that was

@@ -46,6 +46,9 @@ type Options struct {
 	// Damaged is told of every part of the log that does not read though it was
 	// durable. content reads its octets as far as they can be read.
 	Damaged func(d Damage, content io.Reader)
+	// Flushed is told of every group after its flush: how many records shared it and
+	// how long it took. It must return at once: everybody waits for it.
+	Flushed func(records int, took time.Duration)
 }
 
 // Damage is a part of the log that was set aside.
@@ -72,6 +75,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Damaged == nil {
 		o.Damaged = func(Damage, io.Reader) {}
+	}
+	if o.Flushed == nil {
+		o.Flushed = func(int, time.Duration) {}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/relayd/relayd/internal/safeio"
 	"github.com/relayd/relayd/internal/safeio/simdisk"
@@ -121,8 +122,14 @@ func TestAppendSurvivesCrash(t *testing.T) {
 func TestConcurrentAppendsShareFlushes(t *testing.T) {
 	t.Parallel()
 	disk := simdisk.New()
-	flushes := 0
-	l := open(t, journal.Options{FS: simdisk.Slow{FS: disk, Delay: 2e6}, SegmentSize: 1 << 20, Reserve: 1})
+	flushes, told, shared := 0, 0, 0
+	l := open(t, journal.Options{FS: simdisk.Slow{FS: disk, Delay: 2e6}, SegmentSize: 1 << 20, Reserve: 1,
+		Flushed: func(records int, took time.Duration) {
+			told, shared = told+1, shared+records
+			if took < 2e6 {
+				t.Errorf("a flush of 2ms took %v", took)
+			}
+		}})
 	disk.SetFault(func(op simdisk.Op, _ string) error {
 		if op == simdisk.OpSync {
 			flushes++
@@ -141,6 +148,9 @@ func TestConcurrentAppendsShareFlushes(t *testing.T) {
 	}
 	wg.Wait()
 	disk.SetFault(nil)
+	if told == 0 || told > flushes || shared != 128 {
+		t.Errorf("told of %d flushes for %d records; there were %d", told, shared, flushes)
+	}
 	if flushes > 64 {
 		t.Fatalf("%d flushes for 128 records of 32 writers", flushes)
 	}

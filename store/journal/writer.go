@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"slices"
+	"time"
 
 	"github.com/relayd/relayd/internal/safeio"
 	"github.com/relayd/relayd/store"
@@ -179,9 +180,11 @@ func (j *Journal) write(batch []*Ticket) (int64, error) {
 	if _, err := j.head.file.WriteAt(group, off); err != nil {
 		return 0, asFull(fmt.Errorf("write to segment %s: %w", j.head.name, err))
 	}
+	began := time.Now()
 	if err := j.head.file.Sync(); err != nil {
 		return 0, &safeio.FlushError{Name: j.head.name, Err: err} // never ErrFull, whatever the reason
 	}
+	j.opt.Flushed(len(batch), time.Since(began))
 	return off + int64(len(group)), nil
 }
 
