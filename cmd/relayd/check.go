@@ -6,8 +6,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newCheck reads the configuration and says whether it is good, without starting
-// anything.
+// newCheck reads the configuration and the files that it names, and says whether
+// they are good, without starting anything.
 func newCheck(e *environment) *cobra.Command {
 	return &cobra.Command{
 		Use: "check", Short: "Check the configuration", Args: exactly(),
@@ -16,7 +16,10 @@ func newCheck(e *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			source := e.configFile
+			if err := inspect(cfg); err != nil {
+				return err
+			}
+			source := e.configPath()
 			if source == "" {
 				source = "the defaults and the environment"
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -41,6 +42,7 @@ import (
 type program struct {
 	cfg      *config.Config
 	hostname string
+	files    [sha256.Size]byte // fingerprint of the files that cfg names
 	out      *slog.Logger
 	mail     *maillog.Log
 	metrics  *metrics.Metrics
@@ -92,6 +94,7 @@ func (p *program) openGround(context.Context) (err error) {
 	if p.rules, err = provider.New(); err != nil {
 		return fmt.Errorf("read the reply rules: %w", err)
 	}
+	p.files = fingerprint(p.cfg)
 	if p.roots, err = trusted(p.cfg.Upstream.RootsFile); err != nil {
 		return err
 	}
@@ -186,6 +189,7 @@ func (p *program) queueOptions() embedded.QueueOptions {
 		o.MinFree = -1 // the operator leaves nothing free; 0 would be the default
 	}
 	o.Journal.SegmentSize = int64(s.SegmentSize)
+	o.Journal.Flushed = p.metrics.Flushed
 	return o
 }
 

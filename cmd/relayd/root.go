@@ -58,11 +58,15 @@ directly, signed with DKIM.`,
 
 // loadConfig reads the configuration that the flags and the environment name.
 func (e *environment) loadConfig() (*config.Config, error) {
-	path := e.configFile
-	if path == "" {
-		path = e.variable("RELAYD_CONFIG")
+	return config.Load(e.configPath(), e.environ)
+}
+
+// configPath is the file of the configuration; empty if there is none.
+func (e *environment) configPath() string {
+	if e.configFile != "" {
+		return e.configFile
 	}
-	return config.Load(path, e.environ)
+	return e.variable("RELAYD_CONFIG")
 }
 
 // variable is a variable of the environment; the last one of a name wins, as in a

@@ -33,7 +33,7 @@ func (p *program) run(ctx context.Context, reload <-chan *config.Config, opened 
 		return err
 	}
 	p.guard.SetOwn(p.own())
-	p.announce()
+	p.announce(ctx)
 	opened(p)
 	ended := make(chan error, 1)
 	serving, stop := context.WithCancelCause(ctx)
@@ -104,19 +104,33 @@ func (p *program) runParts(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (p *program) announce() {
+// announce tells where relayd listens, and as long as the API has no token how to
+// make the first.
+func (p *program) announce(ctx context.Context) {
 	p.mail.Started(build().Version, p.cfg.DataDir)
 	for _, l := range p.cfg.Listeners {
 		p.mail.Listening("submission", l.Name, p.smtpd.Addr(l.Name).String(), l.Mode)
 	}
-	if a := p.admin.Addr(); a != nil {
-		p.mail.Listening("admin", "api", a.String(), "http")
+	a := p.admin.Addr()
+	if a == nil {
+		return
+	}
+	mode := "http"
+	if p.cfg.Admin.Certificate != "" {
+		mode = "https"
+	}
+	p.mail.Listening("admin", "api", a.String(), mode)
+	if tokens, err := p.directory.Tokens().List(ctx, "", 1); err == nil && len(tokens) == 0 {
+		p.mail.NoToken()
 	}
 }
 
 // apply puts a new configuration into force where that is possible while everything
 // runs, and reports false if the program has to be assembled anew.
 func (p *program) apply(cfg *config.Config) bool {
+	if fingerprint(cfg) != p.files {
+		return false
+	}
 	if err := p.keeper.Reload(); err != nil {
 		p.mail.ReloadFailed(err)
 	}

@@ -30,6 +30,8 @@ Without a configuration it serves this machine only, on ports that need no right
 }
 
 // serve assembles the program and runs it, anew after each reload that asks for it.
+// A configuration with which it cannot start, such as one whose port is taken, is
+// told of, and the program goes on with the one before.
 func serve(ctx context.Context, e *environment) error {
 	cfg, err := e.loadConfig()
 	if err != nil {
@@ -37,15 +39,24 @@ func serve(ctx context.Context, e *environment) error {
 	}
 	levels := new(slog.LevelVar)
 	out := logger(e.stderr, cfg.Log.Format, levels)
-	reload := e.watchReload(ctx, maillog.New(out), levels)
-	for {
+	mail := maillog.New(out)
+	reload := e.watchReload(ctx, mail, levels)
+	for proven := cfg; ; {
 		levels.Set(level(cfg.Log.Level))
-		err := serveOnce(ctx, cfg, out, reload, e.welcome)
+		err := serveOnce(ctx, cfg, out, reload, func(p *program) {
+			proven = cfg
+			e.welcome(p)
+		})
 		var again *reassembleError
-		if !errors.As(err, &again) {
+		switch {
+		case errors.As(err, &again):
+			cfg = again.cfg
+		case err != nil && cfg != proven && ctx.Err() == nil:
+			mail.ReloadFailed(err)
+			cfg = proven
+		default:
 			return err
 		}
-		cfg = again.cfg
 	}
 }
 
@@ -76,6 +87,9 @@ func (e *environment) watchReload(ctx context.Context, mail *maillog.Log, levels
 			case <-hangups:
 			}
 			cfg, err := e.loadConfig()
+			if err == nil {
+				err = inspect(cfg)
+			}
 			if err != nil {
 				mail.ReloadFailed(err)
 				continue
@@ -101,7 +115,7 @@ func logger(w io.Writer, format string, levels *slog.LevelVar) *slog.Logger {
 // welcome tells somebody who just tries relayd, without a configuration, what to do
 // next.
 func (e *environment) welcome(p *program) {
-	if e.configFile != "" || e.variable("RELAYD_CONFIG") != "" {
+	if e.configPath() != "" {
 		return
 	}
 	for _, l := range p.cfg.Listeners {

@@ -2,7 +2,6 @@ package maillog
 
 import (
 	"log/slog"
-	"net/netip"
 	"time"
 
 	"github.com/relayd/relayd/relay"
@@ -19,6 +18,12 @@ func (l *Log) Listening(kind, name, addr, mode string) {
 		slog.String("addr", addr), slog.String("mode", mode))
 }
 
+// NoToken tells how to get the first token of the API.
+func (l *Log) NoToken() {
+	l.write(slog.LevelInfo, "no token yet",
+		slog.String("remedy", "the API at an address asks for one; make it on this machine with: relayd token create NAME"))
+}
+
 // Replayed tells that the queue was read at the start.
 func (l *Log) Replayed(messages, bytes int64, d time.Duration) {
 	l.write(slog.LevelInfo, "queue replayed", slog.Int64("messages", messages), slog.Int64("bytes", bytes), took(d))
@@ -32,33 +37,9 @@ func (l *Log) ReloadFailed(err error) {
 	l.write(slog.LevelError, "configuration not reloaded", failure(err))
 }
 
-// CertificateMade tells that no certificate is configured, so relayd signed one itself.
-func (l *Log) CertificateMade(path, hostname string, until time.Time) {
-	l.write(slog.LevelWarn, "certificate made", slog.String("path", path),
-		text("hostname", hostname), slog.Time("until", until))
-}
-
-// CertificateEnds tells that the certificate in use is over or soon will be.
-func (l *Log) CertificateEnds(path string, until time.Time) {
-	l.write(slog.LevelWarn, "certificate ends", slog.String("path", path), slog.Time("until", until))
-}
-
 // DialRefused tells that netguard kept the program from connecting somewhere.
 func (l *Log) DialRefused(asked, reason string) {
 	l.write(slog.LevelWarn, "dial refused", text(FieldPeer, asked), text(FieldReason, reason))
-}
-
-// Administered tells that somebody changed something through the API: who, what, which, from
-// where. action is "create", "update", "delete" and so on, kind a table's name.
-func (l *Log) Administered(by, client, action, kind, record string) {
-	l.write(slog.LevelInfo, "administered", text(FieldBy, by), text(FieldClient, client),
-		slog.String("action", action), slog.String("kind", kind), text("record", record))
-}
-
-// AdminRefused tells that a call of the API had no right to what it asked for.
-func (l *Log) AdminRefused(client netip.AddrPort, path, reason string) {
-	l.write(slog.LevelWarn, "admin call refused", from(client),
-		text("path", path), text(FieldReason, reason))
 }
 
 // Fault tells that a step met a fault of our own. It is what an operator wakes up for. The
