@@ -22,9 +22,33 @@ type driver struct {
 	patient  atomic.Int64 // submissions after a temporary refusal
 }
 
+func (w *world) newDriver() *driver {
+	return &driver{world: w, ctx: w.Context(), stopping: make(chan struct{})}
+}
+
+// post gets one letter acknowledged, whatever happens to relayd meanwhile. The
+// channel is closed when that is done.
+func (w *world) post(letter *programtest.Letter) <-chan struct{} {
+	d, done := w.newDriver(), make(chan struct{})
+	go func() {
+		defer close(done)
+		if s, ok := d.submit(nil, letter, false); ok {
+			s.Close()
+		}
+	}()
+	return done
+}
+
+// postMany gets letters acknowledged, one after the other.
+func (w *world) postMany(n int) {
+	for range n {
+		<-w.post(w.newLetter())
+	}
+}
+
 // drive starts the applications.
 func (w *world) drive(sessions int) *driver {
-	d := &driver{world: w, ctx: w.Context(), stopping: make(chan struct{})}
+	d := w.newDriver()
 	for range sessions {
 		d.running.Go(d.application)
 	}
@@ -48,20 +72,18 @@ func (d *driver) application() {
 			return
 		default:
 		}
-		letter := d.newLetter()
+		// Some applications hang up after the final dot and come again: what was kept
+		// for them must not be kept twice (promise G4).
 		var ok bool
-		if s, ok = d.submit(s, letter); !ok {
+		if s, ok = d.submit(s, d.newLetter(), d.dice(15) == 0); !ok {
 			return
 		}
 	}
 }
 
 // submit submits a letter until it is acknowledged, and gives the connection for
-// the next one.
-func (d *driver) submit(s *programtest.Session, letter *programtest.Letter) (*programtest.Session, bool) {
-	// Some applications hang up after the final dot and come again: what was kept for
-	// them must not be kept twice (promise G4).
-	loses := d.dice(15) == 0
+// the next one. With loses the first answer is not waited for.
+func (d *driver) submit(s *programtest.Session, letter *programtest.Letter, loses bool) (*programtest.Session, bool) {
 	for d.ctx.Err() == nil {
 		if s == nil {
 			if s = d.connect(); s == nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -30,8 +31,8 @@ type world struct {
 // senderCount is how many people send: enough for several lanes.
 const senderCount = 6
 
-// newWorld prepares an installation in dir, or in a temporary directory.
-func newWorld(t *testing.T, dir string, config map[string]string) *world {
+// newWorld prepares an installation with its data in a directory, or in a temporary one.
+func newWorld(t *testing.T, data string, config map[string]string) *world {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())                                                                //nolint:gosec // any number will do
 	w := &world{T: t, letters: map[string]*programtest.Letter{}, random: rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // chances of a test
@@ -45,7 +46,7 @@ func newWorld(t *testing.T, dir string, config map[string]string) *world {
 		w.senders = append(w.senders, programtest.Account{Local: fmt.Sprintf("jane%d", i), SMTP: w.sink.Addr()})
 	}
 	w.ledger = openLedger(t, filepath.Join(t.TempDir(), "ledger"))
-	w.install = programtest.New(t, programtest.Options{Binary: binary, Dir: dir, Accounts: w.senders, Config: config})
+	w.install = programtest.New(t, programtest.Options{Binary: binary, Data: data, Accounts: w.senders, Config: config})
 	return w
 }
 
@@ -128,10 +129,30 @@ func (w *world) await(what string, holds func() bool) {
 	for !holds() {
 		select {
 		case <-deadline.C:
-			w.Fatalf("%s: it never came to that", what)
+			w.Fatalf("%s: it never came to that\n%s", what, w.waiting())
 		case <-tick.C:
 		}
 	}
+}
+
+// waiting tells what is left in the queue, and what happened to it.
+func (w *world) waiting() string {
+	var text strings.Builder
+	page, err := w.install.API.Messages(w.Context(), apiclient.Filter{"waiting": "true", "limit": "3"})
+	if err != nil {
+		return err.Error()
+	}
+	for i := range page.Items {
+		m, err := w.install.API.Message(w.Context(), page.Items[i].ID)
+		if err != nil {
+			return err.Error()
+		}
+		fmt.Fprintf(&text, "%s waits: %s %+v, hold %+v\n", m.ID, m.Status, m.Recipients, m.Hold)
+		for j := range m.Timeline {
+			fmt.Fprintf(&text, "   %+v\n", m.Timeline[j])
+		}
+	}
+	return text.String()
 }
 
 // drained waits until nothing is left in the queue.

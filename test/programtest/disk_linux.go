@@ -1,6 +1,7 @@
 package programtest
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -99,7 +100,7 @@ func (d *Disk) Restore() {
 }
 
 // Fill takes all room of the disk but the octets left, and gives it back when the
-// returned function is called.
+// returned function is called. Others may write meanwhile.
 func (d *Disk) Fill(left int64) (empty func()) {
 	d.tb.Helper()
 	name := filepath.Join(d.Path, "filler")
@@ -112,12 +113,13 @@ func (d *Disk) Fill(left int64) (empty func()) {
 	if err := syscall.Statfs(d.Path, &stat); err != nil {
 		d.tb.Fatal(err)
 	}
-	size := int64(stat.Bavail)*stat.Bsize - left //nolint:gosec // a small disk
-	if size <= 0 {
-		d.tb.Fatalf("the disk has no room to fill: %d octets are free, %d are to stay", size+left, left)
-	}
-	if err := syscall.Fallocate(int(f.Fd()), 0, 0, size); err != nil {
-		d.tb.Fatalf("fill the disk: %v", err)
+	page := make([]byte, os.Getpagesize())
+	for size := int64(stat.Bavail)*stat.Bsize - left; size > 0; size -= int64(len(page)) { //nolint:gosec // a small disk
+		if _, err := f.Write(page); errors.Is(err, syscall.ENOSPC) {
+			break
+		} else if err != nil {
+			d.tb.Fatalf("fill the disk: %v", err)
+		}
 	}
 	return func() {
 		if err := os.Remove(name); err != nil {

@@ -42,7 +42,7 @@ func (a *Account) Address() relay.Address { return relay.Address{Local: a.Local,
 // Options describe an installation.
 type Options struct {
 	Binary   string            // what Build made
-	Dir      string            // of everything; empty means a temporary one
+	Data     string            // data_dir; empty means a temporary one
 	Accounts []Account         //
 	Config   map[string]string // keys of the top level, in the place of the defaults
 }
@@ -59,10 +59,11 @@ type Installation struct {
 // New prepares an installation.
 func New(tb testing.TB, o Options) *Installation {
 	tb.Helper()
-	if o.Dir == "" {
-		o.Dir = tb.TempDir()
+	dir := tb.TempDir()
+	in := &Installation{tb: tb, binary: o.Binary, config: filepath.Join(dir, "config.yaml"), Data: o.Data}
+	if in.Data == "" {
+		in.Data = filepath.Join(dir, "data")
 	}
-	in := &Installation{tb: tb, binary: o.Binary, config: filepath.Join(o.Dir, "config.yaml"), Data: filepath.Join(o.Dir, "data")}
 	if err := in.write(&o); err != nil {
 		tb.Fatal(err)
 	}
@@ -115,7 +116,7 @@ func (in *Installation) roots(o *Options) (string, error) {
 	if len(all) == 0 {
 		return "", nil
 	}
-	name := filepath.Join(o.Dir, "roots.pem")
+	name := filepath.Join(filepath.Dir(in.config), "roots.pem")
 	return name, os.WriteFile(name, all, 0o600)
 }
 

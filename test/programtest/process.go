@@ -140,9 +140,12 @@ func (p *Process) Count(text string) int {
 	return n
 }
 
+// Strike ends the program as kill -9 does, and does not wait.
+func (p *Process) Strike() { _ = p.cmd.Process.Signal(syscall.SIGKILL) } // it may be gone already
+
 // Kill ends the program as kill -9 does, and waits until it is gone.
 func (p *Process) Kill() {
-	_ = p.cmd.Process.Signal(syscall.SIGKILL) // it may be gone already
+	p.Strike()
 	<-p.ended
 }
 

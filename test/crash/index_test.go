@@ -1,0 +1,42 @@
+package crash
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/relayd/relayd/internal/apiclient"
+)
+
+// The index is a convenience: whatever becomes of its file, the journal knows every
+// message that waits, and what is known of it.
+func TestTortureLostIndexLosesNothing(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(name string) error{
+		"deleted": os.Remove,
+		"emptied": func(name string) error { return os.Truncate(name, 0) },
+		"overwritten": func(name string) error {
+			return os.WriteFile(name, make([]byte, 64<<10), 0o600)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, "", nil)
+			w.sink.Down.Store(true)
+			p := w.start()
+			const letters = 40
+			w.postMany(letters)
+			p.Kill()
+			if err := damage(filepath.Join(w.install.Data, "queue", "index", "state.db")); err != nil {
+				t.Fatal(err)
+			}
+			w.start()
+			page, err := w.install.API.Messages(t.Context(), apiclient.Filter{"waiting": "true", "limit": "500"})
+			if err != nil || len(page.Items) != letters {
+				t.Errorf("without the index %d of %d letters are in the list, %v", len(page.Items), letters, err)
+			}
+			w.sink.Down.Store(false)
+			w.settle()
+		})
+	}
+}
