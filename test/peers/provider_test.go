@@ -28,6 +28,7 @@ func (p person) address() string { return p.login + "@acme.example" }
 type provider struct {
 	*relaytest.Postfix
 	dovecot *relaytest.Dovecot
+	refused string // file with the users who may not use IMAP
 	w       *world
 }
 
@@ -44,8 +45,13 @@ func (w *world) startProvider(folders map[string]string, people ...person) *prov
 		senders = append(senders, fmt.Sprintf("{%s=%s}", p.address(), p.login))
 	}
 	p := &provider{w: w}
+	refused := relaytest.OpenDir(w.t) // for each service a list of users whom it refuses
+	relaytest.WriteFile(w.t, filepath.Join(refused, "imap"))
+	relaytest.WriteFile(w.t, filepath.Join(refused, "smtp"))
+	p.refused = filepath.Join(refused, "imap")
 	p.dovecot = relaytest.StartDovecot(w.t, relaytest.DovecotOptions{
 		Host: w.at(hostProvider), Users: users, Certificate: &certificate, Folders: folders,
+		First: []string{"passdb {\n driver = passwd-file\n deny = yes\n args = username_format=%u " + refused + "/%s\n}"},
 		Lines: []string{"auth_failure_delay = 0"},
 	})
 	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
