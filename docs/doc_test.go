@@ -70,6 +70,9 @@ func read(t *testing.T, p string) document {
 			d.code += string(line)
 		default:
 			d.prose += string(line)
+			if bytes.Count(line, []byte("`"))%2 != 0 {
+				t.Errorf("%s: what stands in backticks must end on its line: %s", p, line)
+			}
 		}
 	}
 	if fenced {

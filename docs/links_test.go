@@ -134,3 +134,33 @@ func TestDecisions(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryPackageIsPlaced: docs/architecture.md tells what each package is for. What
+// only tests use needs no place there.
+func TestEveryPackageIsPlaced(t *testing.T) {
+	t.Parallel()
+	text := read(t, "docs/architecture.md").text
+	placed := 0
+	for _, pattern := range []string{"cmd/*", "relay/*", "store/*", "internal/*"} {
+		dirs, err := fs.Glob(root(), pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, dir := range dirs {
+			sources, err := fs.Glob(root(), dir+"/*.go")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(sources) == 0 || strings.HasSuffix(dir, "test") {
+				continue
+			}
+			placed++
+			if !strings.Contains(text, "`"+dir+"`") {
+				t.Errorf("docs/architecture.md does not tell what %s is for", dir)
+			}
+		}
+	}
+	if placed < 20 {
+		t.Errorf("only %d packages were found", placed)
+	}
+}

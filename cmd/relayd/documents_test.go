@@ -36,7 +36,7 @@ func documents(t *testing.T) map[string]string {
 }
 
 var (
-	codeFence  = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
+	codeFence  = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$") //nolint:gocritic // with (?m) each line has its ^
 	codeIndent = regexp.MustCompile(`(?m)^    (\S.*)$`)
 	codeSpan   = regexp.MustCompile("`(relayd [^`\n]+)`")
 )
@@ -198,7 +198,7 @@ func leaves(c *cobra.Command, name string) (names []string) {
 // one.
 func TestDocumentedConfigurationsLoad(t *testing.T) {
 	t.Parallel()
-	heredoc := regexp.MustCompile(`(?ms)^cat >config.yaml <<'END'\n(.*?)^END$`)
+	heredoc := regexp.MustCompile(`(?ms)^cat >config.yaml <<'END'\n(.*?)^END$`) //nolint:gocritic // with (?m) each line has its ^
 	seen := 0
 	for page, text := range documents(t) {
 		var samples []string
