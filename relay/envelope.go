@@ -7,7 +7,7 @@ type Envelope struct {
 	Ret        Ret         // RFC 3461 §4.3
 	EnvID      string      // RFC 3461 §4.4, decoded from xtext; empty if none was given
 	SMTPUTF8   bool        // RFC 6531 §3.4
-	EightBit   bool        // BODY=8BITMIME (RFC 6152)
+	EightBit   bool        // BODY=8BITMIME (RFC 6152), declared or found
 }
 
 // NeedsSMTPUTF8 reports whether the message can go only to a peer that offers

@@ -3,7 +3,6 @@ package smtpwire
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"slices"
@@ -126,10 +125,10 @@ type eightBitFinder struct {
 func (f *eightBitFinder) take(p []byte) {
 	if f.inHeader {
 		end := f.headerEnd(p)
-		f.header = f.header || hasEightBit(p[:end])
+		f.header = f.header || HasEightBit(p[:end])
 		p = p[end:]
 	}
-	f.body = f.body || hasEightBit(p)
+	f.body = f.body || HasEightBit(p)
 }
 
 // headerEnd gives how much of p belongs to the header, and notes if it ends there.
@@ -150,21 +149,4 @@ func (f *eightBitFinder) headerEnd(p []byte) int {
 	}
 	f.tail = bytes.Clone(last[max(0, len(last)-len(empty)+1):])
 	return len(p)
-}
-
-// hasEightBit looks at eight octets at a time.
-func hasEightBit(p []byte) bool {
-	const high = 0x8080808080808080
-	for len(p) >= 8 {
-		if binary.NativeEndian.Uint64(p)&high != 0 {
-			return true
-		}
-		p = p[8:]
-	}
-	for _, c := range p {
-		if c >= 0x80 {
-			return true
-		}
-	}
-	return false
 }

@@ -1,6 +1,9 @@
 package smtpwire
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // stop says why a run of content ended.
 type stop uint8
@@ -56,4 +59,21 @@ func badAt(cr, lf int) int {
 		return lf
 	}
 	return cr
+}
+
+// HasEightBit reports whether p holds an octet over 127. It looks at eight at a time.
+func HasEightBit(p []byte) bool {
+	const high = 0x8080808080808080
+	for len(p) >= 8 {
+		if binary.NativeEndian.Uint64(p)&high != 0 {
+			return true
+		}
+		p = p[8:]
+	}
+	for _, c := range p {
+		if c >= 0x80 {
+			return true
+		}
+	}
+	return false
 }

@@ -44,6 +44,32 @@ func TestMessage(t *testing.T) {
 	}
 }
 
+// RFC 6152 §3: text of 8 bits is never sent on undeclared, though many applications
+// do not declare it.
+func TestEightBit(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		declared bool
+		content  string
+		want     bool
+	}{
+		"plain":                {false, plainMessage, false},
+		"declared":             {true, plainMessage, true},
+		"only in the header":   {false, "Subject: gr\xfc\xdf\r\n" + plainMessage, true},
+		"only at the very end": {false, plainMessage + strings.Repeat("x", 100_003) + "\xe4\r\n", true},
+	} {
+		s, sub := newScene(t, nil), submission()
+		sub.Envelope.EightBit = tc.declared
+		content := strings.Replace(tc.content, "Subject: s\r\n", "", 1)
+		if _, err := s.Accept(t.Context(), sub, strings.NewReader(content)); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.spool.message.Envelope.EightBit; got != tc.want {
+			t.Errorf("%s: EightBit %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
 // Wherever the network cuts the stream, the same message is spooled.
 func TestSegmentation(t *testing.T) {
 	t.Parallel()

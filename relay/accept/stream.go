@@ -7,12 +7,13 @@ import (
 	"io"
 	"time"
 
+	"github.com/relayd/relayd/internal/smtpwire"
 	"github.com/relayd/relayd/relay"
 )
 
 // stream is the content as it is spooled: the repaired header, what was read of the
 // body together with the header, and the rest straight from the client. At its end
-// it puts hash and size into the message.
+// it puts hash and size into the message, and whether it holds octets over 127.
 type stream struct {
 	message *relay.Message
 	head    []byte    // not yet given out
@@ -20,6 +21,7 @@ type stream struct {
 	rest    io.Reader // nil at the end of content
 	hash    hash.Hash // over what the client sent
 	size    int64     // of what was given out
+	high    bool      // an octet over 127 was given out
 	last    [2]byte   // the last two octets given out
 	failed  error     // what rest returned, if it was not io.EOF
 	ended   time.Time // when the end was reached
@@ -66,6 +68,7 @@ func (s *stream) readRest(p []byte) (int, error) {
 
 func (s *stream) count(p []byte) {
 	s.size += int64(len(p))
+	s.high = s.high || smtpwire.HasEightBit(p)
 	switch len(p) {
 	case 0:
 	case 1:
@@ -85,5 +88,8 @@ func (s *stream) finish(p []byte) (int, error) {
 	s.ended = time.Now()
 	s.hash.Sum(s.message.BodyHash[:0])
 	s.message.Size = s.size
+	if s.high {
+		s.message.Envelope.EightBit = true // RFC 6152 §3, also for clients that did not say so
+	}
 	return 0, io.EOF
 }
