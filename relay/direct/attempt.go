@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/relayd/relayd/internal/netguard"
+	"github.com/relayd/relayd/internal/patience"
 	"github.com/relayd/relayd/relay"
 )
 
 // attempt is one Deliver. It belongs to one goroutine.
 type attempt struct {
 	ctx     context.Context
+	life    *patience.Attempt // the owner of ctx
 	d       *Deliverer
 	del     *relay.Delivery
 	body    relay.Body
@@ -87,7 +89,7 @@ func (a *attempt) deliver(domain string, recipients []int) {
 func (a *attempt) over(recipients []int) bool {
 	open := a.open(recipients)
 	switch {
-	case errors.Is(a.ctx.Err(), context.Canceled):
+	case a.life.BrokenOff():
 		if len(open) > 0 {
 			a.settle(open, aborted())
 			a.trouble = &relay.Trouble{Kind: relay.TroubleAborted, Rule: RuleAborted}

@@ -30,6 +30,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/relayd/relayd/internal/patience"
 	"github.com/relayd/relayd/internal/resolver"
 	"github.com/relayd/relayd/internal/smtpwire"
 	"github.com/relayd/relayd/relay"
@@ -78,6 +79,8 @@ type Options struct {
 	MaxRecipients int // in one transaction
 
 	ConnectTimeout time.Duration
+	AttemptTimeout time.Duration // of one attempt before its first dot: a peer may answer just in time, again and again
+	AnswerGrace    time.Duration // how long an answer to a final dot is waited for after the context ended
 	Timeouts       smtpwire.ClientTimeouts
 	Pool           PoolOptions
 
@@ -92,6 +95,8 @@ const (
 	DefaultMaxSessions    = 2                // Postfix: smtp_mx_session_limit
 	DefaultMaxRecipients  = 100              // RFC 5321 §4.5.3.1.8: what every server must take
 	DefaultConnectTimeout = 30 * time.Second // Postfix: smtp_connect_timeout
+	DefaultAttemptTimeout = time.Hour        // 25 MiB at 8 KiB/s
+	DefaultAnswerGrace    = 20 * time.Second // servers answer a dot within seconds
 	defaultPort           = 25
 )
 
@@ -121,6 +126,8 @@ func (o *Options) setDefaults() {
 	orDefault(&o.MaxSessions, DefaultMaxSessions)
 	orDefault(&o.MaxRecipients, DefaultMaxRecipients)
 	orDefault(&o.ConnectTimeout, DefaultConnectTimeout)
+	orDefault(&o.AttemptTimeout, DefaultAttemptTimeout)
+	orDefault(&o.AnswerGrace, DefaultAnswerGrace)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -141,9 +148,13 @@ func (d *Deliverer) Close() error {
 
 // Deliver makes one attempt. The recipients of a Delivery usually share one
 // destination; if not, one destination follows the other, and Attempt.Peer is the
-// last peer.
+// last peer. The end of ctx breaks off what has not sent its dot; the answer of what
+// has is waited for, as long as AnswerGrace.
 func (d *Deliverer) Deliver(ctx context.Context, del *relay.Delivery) relay.Attempt {
+	life, ctx := patience.Start(ctx, patience.Options{Timeout: d.opts.AttemptTimeout, Grace: d.opts.AnswerGrace})
+	defer life.End()
 	a := newAttempt(ctx, d, del)
+	a.life = life
 	fields, err := d.signer.sign(ctx, del.Message, del.Body)
 	if err != nil {
 		d.opts.Log.Error("a message could not be signed", "id", del.Message.ID.String(), "error", err.Error())

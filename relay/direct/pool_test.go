@@ -182,11 +182,11 @@ func TestBrokenOff(t *testing.T) {
 	}{
 		{"before the greeting", "WAIT\n", "deferred local: aborted", "[]", relay.TroubleAborted},
 		{"before the dot", hello + "C: MAIL\nC: RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\nWAIT\n", "deferred local: aborted", "[]", relay.TroubleAborted},
-		{"after the dot", hello + toBob + "WAIT\n", "unknown local: connection lost after the final dot", "[[0]]", 0},
+		{"after the dot, for too long", hello + toBob + "WAIT\n", "unknown local: timeout after the final dot", "[[0]]", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			f := setUp(t)
+			f := setUp(t, func(o *Options) { o.AnswerGrace = 50 * time.Millisecond })
 			f.exchanger("192.0.2.1:25", c.dialog)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer time.AfterFunc(300*time.Millisecond, cancel).Stop()
@@ -200,6 +200,39 @@ func TestBrokenOff(t *testing.T) {
 				t.Errorf("trouble %+v", a.Trouble)
 			}
 		})
+	}
+}
+
+// Promise G4: what has sent its dot waits for the answer, whoever ends the attempt: the
+// outcome stays known, and the next transaction does not begin.
+func TestAnswerToTheDotIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	f := setUp(t, func(o *Options) { o.MaxRecipients = 1 })
+	f.exchanger("192.0.2.1:25", hello+toBob+kept)
+	ctx, cancel := context.WithCancel(t.Context())
+	del := delivery(nil, "bob@world.example", "eve@world.example")
+	del.BeforeDot = func(context.Context, []int) error {
+		cancel()
+		return nil
+	}
+	a := f.d.Deliver(ctx, del)
+	if got := results(t, del, a); got != "delivered 250 2.0.0 kept; deferred local: aborted" {
+		t.Errorf("got %s", got)
+	}
+	if a.Trouble == nil || a.Trouble.Kind != relay.TroubleAborted {
+		t.Errorf("trouble %+v", a.Trouble)
+	}
+}
+
+// A peer that is always just in time is its own trouble: the attempt ends, and counts.
+func TestAttemptEndsInTheEnd(t *testing.T) {
+	t.Parallel()
+	f := setUp(t, func(o *Options) { o.AttemptTimeout = 100 * time.Millisecond })
+	f.exchanger("192.0.2.1:25", hello+"C: MAIL\nC: RCPT\nC: DATA\nS: 250 ok\nS: 250 ok\nWAIT\n")
+	del := delivery(nil, "bob@one.example")
+	a := f.d.Deliver(t.Context(), del)
+	if got := results(t, del, a); !strings.HasPrefix(got, "deferred local: timeout") || a.Trouble != nil {
+		t.Errorf("got %s, trouble %+v", got, a.Trouble)
 	}
 }
 

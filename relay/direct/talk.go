@@ -100,6 +100,7 @@ func isStale(err error, open, batch []int) bool {
 // an error means that the connection is of no use any more.
 func (t *tour) transact(s *session, batch []int) (again []int, err error) {
 	receipt, err := s.client.Send(t.ctx, t.transaction(batch))
+	t.life.Answered()
 	s.used++
 	reports := s.client.Extensions().DSN
 	for at, i := range batch {
@@ -121,7 +122,9 @@ func (t *tour) transaction(batch []int) *smtpwire.Transaction {
 			for at, j := range accepted {
 				recipients[at] = batch[j]
 			}
-			t.recordFailed = t.del.BeforeDot(ctx, recipients)
+			if t.recordFailed = t.life.Commit(); t.recordFailed == nil {
+				t.recordFailed = t.del.BeforeDot(ctx, recipients)
+			}
 			return t.recordFailed
 		},
 	}

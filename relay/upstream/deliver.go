@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/relayd/relayd/internal/patience"
 	"github.com/relayd/relayd/internal/smtpwire"
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/store"
@@ -29,7 +30,7 @@ type attempt struct {
 	d    *Deliverer
 	del  *relay.Delivery
 	cred *relay.Credentials
-	job  *job
+	job  *patience.Attempt
 	out  relay.Attempt
 
 	left      []int // positions in del.Recipients without a result
@@ -48,7 +49,7 @@ func (d *Deliverer) Deliver(ctx context.Context, del *relay.Delivery) relay.Atte
 		a.left = append(a.left, i)
 	}
 	account := del.Route.Account
-	b, jobCtx := d.jobs.start(ctx, account, d.o.AttemptTimeout, d.o.AnswerGrace)
+	b, jobCtx := d.jobs.start(ctx, account)
 	a.job = b
 	a.run(jobCtx, account)
 	d.jobs.end(account, b)
@@ -79,7 +80,7 @@ func (a *attempt) run(ctx context.Context, account string) {
 // noCredentials ends an attempt whose account cannot be used at all.
 func (a *attempt) noCredentials(err error) {
 	switch {
-	case a.job.brokenOff():
+	case a.job.BrokenOff():
 		a.brokenOff()
 	case errors.Is(err, store.ErrNotFound):
 		a.out.Trouble = &relay.Trouble{Kind: relay.TroublePark, Rule: ruleNoAccount, Hint: "The account does not exist any more."}
@@ -98,7 +99,7 @@ func (a *attempt) noCredentials(err error) {
 func (a *attempt) transaction(ctx context.Context) bool {
 	batch := slices.Clone(a.left[:min(a.batch, len(a.left))])
 	receipt, err := a.send(ctx, batch)
-	if err != nil && !receipt.DotSent && (a.job.brokenOff() || a.recordErr != nil) {
+	if err != nil && !receipt.DotSent && (a.job.BrokenOff() || a.recordErr != nil) {
 		a.takeRefusals(batch, receipt.Answers)
 		a.brokenOff()
 		return false

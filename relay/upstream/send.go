@@ -20,9 +20,9 @@ func (a *attempt) send(ctx context.Context, batch []int) (smtpwire.Receipt, erro
 		a.out.Peer = s.peer
 		reused := s.messages > 0
 		receipt, err := s.client.Send(ctx, a.buildTransaction(batch))
-		a.job.answered()
+		a.job.Answered()
 		a.d.pool.give(s)
-		if err == nil || !reused || a.recordErr != nil || a.job.brokenOff() || !diedIdle(receipt) {
+		if err == nil || !reused || a.recordErr != nil || a.job.BrokenOff() || !diedIdle(receipt) {
 			return receipt, err
 		}
 	}
@@ -49,7 +49,7 @@ func (a *attempt) notConnected(batch []int, err error) (smtpwire.Receipt, error)
 		a.out.Peer = failure.peer
 	}
 	if errors.Is(err, errClosed) {
-		a.job.breakOff(errClosed)
+		a.job.BreakOff(errClosed)
 	}
 	e := asClientError(err)
 	answers := make([]smtpwire.Answer, len(batch))
@@ -84,7 +84,7 @@ func (a *attempt) buildTransaction(batch []int) *smtpwire.Transaction {
 // beforeDot makes durable that the dot is about to leave. From here on the attempt
 // is not broken off until the answer is here.
 func (a *attempt) beforeDot(ctx context.Context, batch, accepted []int) error {
-	if a.recordErr = a.job.commit(); a.recordErr != nil {
+	if a.recordErr = a.job.Commit(); a.recordErr != nil {
 		return a.recordErr
 	}
 	recipients := make([]int, 0, len(accepted))

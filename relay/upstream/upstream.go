@@ -21,6 +21,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/relayd/relayd/internal/patience"
 	"github.com/relayd/relayd/internal/smtpwire"
 	"github.com/relayd/relayd/relay"
 )
@@ -138,13 +139,13 @@ func (silent) UpstreamReused()                       {}
 type Deliverer struct {
 	o    Options
 	pool *pool
-	jobs jobs
+	jobs *jobs
 }
 
 // New makes a Deliverer. Its Run keeps the pool tidy.
 func New(o Options) *Deliverer {
 	o = o.withDefaults()
-	d := &Deliverer{o: o, jobs: newJobs()}
+	d := &Deliverer{o: o, jobs: newJobs(patience.Options{Timeout: o.AttemptTimeout, Grace: o.AnswerGrace})}
 	d.pool = newPool(o, d.connect)
 	return d
 }
