@@ -70,9 +70,10 @@ func (c *Conductor) Put(ctx context.Context, m *relay.Message, key func() relay.
 // Grace, is broken off after that, and Run returns nil when all of it has ended
 // and is recorded.
 func (c *Conductor) Run(ctx context.Context) error {
-	var watcher sync.WaitGroup
-	watcher.Go(func() { c.watchAccounts(ctx) })
-	defer watcher.Wait()
+	var watchers sync.WaitGroup
+	watchers.Go(func() { c.watchAccounts(ctx) })
+	watchers.Go(func() { c.watchOverdue(ctx) })
+	defer watchers.Wait()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {

@@ -30,6 +30,9 @@ type laneKey struct {
 // String is the lane as it stands in the API: "account:01h…", "domain:example.org".
 func (k laneKey) String() string { return laneNames[k.kind] + ":" + k.name }
 
+// isAttempt reports whether the tasks of the lane are attempts to deliver.
+func (k laneKey) isAttempt() bool { return k.kind <= laneInbox }
+
 // task is one message in one lane. It says only that something may be due: the
 // truth is in the message's state when the task's turn comes, and a task that
 // finds nothing to do ends without a trace.
@@ -38,6 +41,7 @@ type task struct {
 	lane      *lane
 	submitter string
 	doubt     bool // runs while its lane is not proven
+	told      bool // its delay notice was planned although its turn had not come
 }
 
 // before puts the oldest message first.

@@ -93,7 +93,7 @@ func (c *Conductor) reportOne(ctx context.Context, j *job, recipients []int, kin
 }
 
 // plantDelay plans the delay notice when a message is deferred for the first time,
-// and whenever it is overdue.
+// and whenever it is overdue. A message that meets no attempt is found by watchOverdue.
 func (c *Conductor) plantDelay(m *relay.Message, s *relay.State, now time.Time) {
 	if c.o.DelayAfter == 0 || s.DelayTold || s.Hold != nil {
 		return
@@ -101,7 +101,7 @@ func (c *Conductor) plantDelay(m *relay.Message, s *relay.State, now time.Time) 
 	at := m.Accepted.Add(s.HeldFor + c.o.DelayAfter)
 	for i := range s.Recipients {
 		r := &s.Recipients[i]
-		if !r.Outcome.Final() && owesReport(m, i, relay.ReportDelay) && (r.Attempts == 1 || !at.After(now)) {
+		if !r.Outcome.Final() && owesReport(m, i, relay.ReportDelay) && (r.Outcome != relay.Pending && r.Attempts <= 1 || !at.After(now)) {
 			c.sched.add(taskOf(m), laneKey{kind: laneReport}, at, now)
 			return
 		}

@@ -139,6 +139,43 @@ func (s *scheduler) learn(l *lane, reached bool, now time.Time) {
 	s.enter(l, now)
 }
 
+// untold gives, once each, the messages accepted before some time that wait for the
+// turn of their lane.
+func (s *scheduler) untold(before time.Time) (tasks []task) {
+	s.eachReady(before, func(t *task) {
+		if !t.told && t.lane.key.isAttempt() {
+			t.told = true
+			tasks = append(tasks, task{id: t.id, submitter: t.submitter})
+		}
+	})
+	return tasks
+}
+
+// acceptedBefore gives the messages accepted before some time that wait for the turn
+// of their lane.
+func (s *scheduler) acceptedBefore(before time.Time) (tasks []task) {
+	s.eachReady(before, func(t *task) {
+		if t.lane.key.isAttempt() {
+			tasks = append(tasks, *t)
+		}
+	})
+	return tasks
+}
+
+func (s *scheduler) eachReady(before time.Time, do func(*task)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.lanes {
+		for _, own := range l.turns {
+			for i := range own.tasks {
+				if own.tasks[i].id.Time().Before(before) {
+					do(&own.tasks[i])
+				}
+			}
+		}
+	}
+}
+
 // close makes next give nothing more.
 func (s *scheduler) close() {
 	s.mu.Lock()

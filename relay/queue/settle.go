@@ -99,8 +99,7 @@ func (p policy) postpone(now time.Time, m *relay.Message, s *relay.State, a *rel
 	case trouble == relay.TroubleAborted:
 		r.Next = now.Add(max(a.Trouble.Pause, minAbortWait))
 	case age(now, m, s) >= p.backoff.GiveUpAfter:
-		r.Outcome, r.DotSent, r.Rule = relay.Failed, false, RuleExpired
-		r.Reported = !owesReport(m, res.Recipient, relay.ReportFailure)
+		expireRecipient(m, r, res.Recipient)
 	case trouble == relay.TroubleSlow:
 		// Another message of the lane finds out first whether the trouble is over: it
 		// may be this one that the peer does not like.
@@ -109,6 +108,12 @@ func (p policy) postpone(now time.Time, m *relay.Message, s *relay.State, a *rel
 		r.Attempts++
 		r.Next = now.Add(p.waitFor(r, res))
 	}
+}
+
+// expireRecipient ends the waiting of a recipient: it failed, with its peer's last words.
+func expireRecipient(m *relay.Message, r *relay.RecipientState, i int) {
+	r.Outcome, r.DotSent, r.Rule = relay.Failed, false, RuleExpired
+	r.Reported = !owesReport(m, i, relay.ReportFailure)
 }
 
 func (p policy) waitFor(r *relay.RecipientState, res *relay.Result) time.Duration {
