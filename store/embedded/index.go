@@ -25,6 +25,9 @@ const (
 	indexRetry = 5 * time.Second
 	// batchRecords limits what one batch holds in memory.
 	batchRecords = 8192
+	// lastEffort is how long the index may go on when the queue is closed: what is left
+	// is done after the next start.
+	lastEffort = time.Second
 	// pruneEvery is how often old history is looked for.
 	pruneEvery = time.Hour
 )
@@ -43,6 +46,7 @@ type index struct {
 	db    *bolt.DB
 
 	history history
+	hurried bool // the queue is being closed; owned by run
 
 	mu       sync.Mutex
 	position journal.Position // durable
@@ -129,7 +133,7 @@ func (x *index) notify() {
 	}
 }
 
-// run writes batches until ctx ends; then once more, so that a start finds little to
+// run writes batches until ctx ends; then a little more, so that a start finds less to
 // do.
 func (x *index) run(ctx context.Context) {
 	prune := time.NewTicker(pruneEvery)
@@ -140,7 +144,10 @@ func (x *index) run(ctx context.Context) {
 			x.rest(ctx)
 		}
 	}
-	x.catchUp(context.WithoutCancel(ctx)) //nolint:errcheck // it was logged, and the next start goes on
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastEffort)
+	defer cancel()
+	x.hurried = true
+	x.catchUp(last) //nolint:errcheck // it was logged, and the next start goes on
 }
 
 // await waits for something to do, and then for more of it.
@@ -184,11 +191,14 @@ func (x *index) rest(ctx context.Context) {
 	}
 }
 
-// catchUp writes batches up to what is durable now.
+// catchUp writes batches up to what is durable now. Between two it rests as long as
+// the last one took, unless somebody waits for the index: accepting mail comes first.
 func (x *index) catchUp(ctx context.Context) error {
 	target := x.queue.journal.Durable()
 	for x.at().Before(target) && ctx.Err() == nil {
+		began := time.Now()
 		err := x.step()
+		took := time.Since(began)
 		x.mu.Lock()
 		x.trouble = err
 		close(x.moved)
@@ -197,6 +207,9 @@ func (x *index) catchUp(ctx context.Context) error {
 		if err != nil {
 			x.queue.opt.Log.Error("the index could not be written; it goes on later", "error", err)
 			return err
+		}
+		if !x.hurried && x.at().Before(target) {
+			x.pause(ctx, took)
 		}
 	}
 	return nil

@@ -27,30 +27,10 @@ func BenchmarkWaiting(b *testing.B) {
 
 func waiting(b *testing.B, n int) {
 	o := QueueOptions{Dir: b.TempDir()}
-	q := reopened(b, o)
-	body := make([]byte, 1024)
-	fill := func(n int) float64 {
-		started := time.Now()
-		var wg sync.WaitGroup
-		for range 64 {
-			wg.Go(func() {
-				for range n / 64 {
-					put(b, q, body)
-				}
-			})
-		}
-		wg.Wait()
-		return float64(n) / time.Since(started).Seconds()
-	}
-	fill(n)
-	b.ReportMetric(fill(n/10), "puts/s")
-	if err := q.Close(); err != nil {
-		b.Fatal(err)
-	}
-	q = nil // so that its memory is not counted
+	fillQueue(b, o, n)
 	before := heap()
 	started := time.Now()
-	q = reopened(b, o)
+	q := reopened(b, o)
 	b.ReportMetric(time.Since(started).Seconds(), "s-open")
 	b.ReportMetric((heap()-before)/float64(q.Usage().Messages), "B/msg")
 	started = time.Now()
@@ -65,6 +45,33 @@ func waiting(b *testing.B, n int) {
 	if err := q.Close(); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// fillQueue lets so much wait, and tells how fast a tenth of it is accepted at first
+// and at last.
+func fillQueue(b *testing.B, o QueueOptions, n int) {
+	q := reopened(b, o)
+	b.ReportMetric(acceptRate(b, q, n/10), "puts/s-first")
+	acceptRate(b, q, n*8/10)
+	b.ReportMetric(acceptRate(b, q, n/10), "puts/s-last")
+	if err := q.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func acceptRate(b *testing.B, q *Queue, n int) float64 {
+	body := make([]byte, 1024)
+	started := time.Now()
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			for range n / 64 {
+				put(b, q, body)
+			}
+		})
+	}
+	wg.Wait()
+	return float64(n) / time.Since(started).Seconds()
 }
 
 func reopened(b *testing.B, o QueueOptions) *Queue {
