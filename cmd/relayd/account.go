@@ -151,16 +151,18 @@ func (r *remote) accountShow(ctx context.Context, client *apiclient.Client, args
 	return r.account(a)
 }
 
+// account prints an account with what its last verification learned.
 func (r *remote) account(a *api.Account) error {
 	return r.answer(a, func(w io.Writer) {
-		pairs(w, "Account", a.Address, "ID", a.ID, "User", a.User, "Organisation", a.Organisation,
+		cells := []string{"Account", a.Address, "ID", a.ID, "User", a.User, "Organisation", a.Organisation,
 			"Outgoing server", endpoint(a.SMTP), "Incoming server", endpoint(a.IMAP),
 			"Sent folder", a.SentFolder, "State", a.State, "Since", whenever(a.StateSince), "Reason", a.StateReason,
-			"Next sign-in", whenever(a.RetryAt))
+			"Next sign-in", whenever(a.RetryAt)}
 		if k := a.Card; k != nil {
-			pairs(w, "Verified", when(k.VerifiedAt), "By", k.SMTPHost, "Sent folder found", k.SentFolder,
+			cells = append(cells, "Last verified", when(k.VerifiedAt), "By", k.SMTPHost, "Sent folder found", k.SentFolder,
 				"Provider files sent mail", yes(k.FilesSent), "Keeps From", yes(k.KeepsFrom), "Keeps Message-ID", yes(k.KeepsHeaderID))
 		}
+		pairs(w, cells...)
 	})
 }
 

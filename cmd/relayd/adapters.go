@@ -108,7 +108,11 @@ func (c control) Release(ctx context.Context, id relay.ID, by string) error {
 }
 
 func (c control) Retry(ctx context.Context, id relay.ID, by string) error {
-	return conflict(c.Conductor.Retry(ctx, id, by))
+	err := c.Conductor.Retry(ctx, id, by)
+	if errors.Is(err, queue.ErrHeld) {
+		return &admin.Conflict{Message: "The message is held, so it is not tried: release it, or mend what it is held for.", Cause: err}
+	}
+	return conflict(err)
 }
 
 func (c control) Cancel(ctx context.Context, id relay.ID, by string) error {

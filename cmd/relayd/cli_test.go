@@ -3,10 +3,13 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/relayd/relayd/internal/api"
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/store"
 )
@@ -28,6 +31,16 @@ func TestParties(t *testing.T) {
 		out: acme.example, acme.test, new.example
 		$ relayd org remove-domain acme.example new.example acme.test
 		not: new.example
+		$ relayd org add-domain acme.example new.example
+		$ relayd org remove-domain acme.example NEW.example
+		not: new.example
+		$ relayd org remove-domain acme.example nwe.example
+		exit: 1
+		err: the organisation Acme Ltd does not own the domain "nwe.example"
+		$ relayd org create "Beta Inc."
+		$ relayd org show "beta inc."
+		out: Organisation: Beta Inc.
+		$ relayd org delete "Beta Inc."
 		$ relayd org create Other --domain acme.example
 		exit: 1
 		err: relayd: domains: The domain acme.example belongs to the organisation "Acme Ltd"
@@ -202,6 +215,7 @@ func TestQueue(t *testing.T) {
 		$ relayd queue show {id}
 		out: Return path: <>
 		out: Size: 2.0 KiB
+		out: RECIPIENT OUTCOME DEFERRED NEXT LAST REPLY
 		out: bob@world.example deferred 1 - 451 later
 		out: accepted
 		out: attempt route direct: no account at mx.world.example [192.0.2.1:25] TLS 1.3
@@ -229,6 +243,53 @@ func TestQueue(t *testing.T) {
 		$ relayd queue hold
 		exit: 2
 		err: the message is missing
+	`)
+}
+
+// The list says of a message that is done what became of it.
+func TestStanding(t *testing.T) {
+	t.Parallel()
+	for want, m := range map[string]api.Message{
+		"waiting":          {Status: "waiting", Recipients: []api.Recipient{{Outcome: "delivered"}, {Outcome: "deferred"}}},
+		"held":             {Status: "held", Recipients: []api.Recipient{{Outcome: "pending"}}},
+		"delivered":        {Status: "done", Recipients: []api.Recipient{{Outcome: "delivered"}, {Outcome: "delivered"}}},
+		"failed":           {Status: "done", Recipients: []api.Recipient{{Outcome: "failed"}}},
+		"1 of 3 delivered": {Status: "done", Recipients: []api.Recipient{{Outcome: "delivered"}, {Outcome: "failed"}, {Outcome: "cancelled"}}},
+		"done":             {Status: "done"},
+	} {
+		if got := standing(&m); got != want {
+			t.Errorf("%+v: %s, want %s", m, got, want)
+		}
+	}
+}
+
+// check reads the files that the configuration names, and says which file it read.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := write("good.yaml", "hostname: relay.acme.example\ndata_dir: "+dir+"\n")
+	noRoots := write("roots.yaml", "hostname: relay.acme.example\nupstream: {roots_file: "+dir+"/nowhere.pem}\n")
+	noPair := write("pair.yaml", "hostname: relay.acme.example\ntls: {certificate: "+good+", key: "+good+"}\n")
+	play(t, []string{"RELAYD_CONFIG=" + good}, `
+		$ relayd check
+		out: The configuration is good (`+good+`). Data will be in `+dir+`.
+		$ relayd check --config `+noRoots+`
+		exit: 1
+		err: upstream.roots_file: open `+dir+`/nowhere.pem: no such file
+		$ relayd check --config `+noPair+`
+		exit: 1
+		err: tls.certificate and tls.key:
+	`)
+	play(t, []string{"RELAYD_HOSTNAME=relay.acme.example", "RELAYD_DATA_DIR=" + dir}, `
+		$ relayd check
+		out: The configuration is good (the defaults and the environment).
 	`)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/relayd/relayd/internal/api"
 	"github.com/relayd/relayd/internal/apiclient"
+	"github.com/relayd/relayd/internal/mailaddr"
 )
 
 func newOrganisation(e *environment) *cobra.Command {
@@ -55,13 +57,14 @@ func (r *remote) organisationUpdate() *cobra.Command {
 	var name, fallBack string
 	c := r.command("update ORGANISATION", "Change the name or the policy of an organisation", exactly("the organisation"),
 		func(ctx context.Context, client *apiclient.Client, args []string) error {
-			return r.organisationChange(ctx, client, args[0], func(in *api.OrganisationInput) {
+			return r.organisationChange(ctx, client, args[0], func(in *api.OrganisationInput) error {
 				if name != "" {
 					in.Name = name
 				}
 				if fallBack != "" {
 					in.Policy = &api.Policy{FallBack: fallBack}
 				}
+				return nil
 			})
 		})
 	c.Flags().StringVar(&name, "name", "", "the new name")
@@ -71,13 +74,15 @@ func (r *remote) organisationUpdate() *cobra.Command {
 
 // organisationChange reads, changes and writes an organisation; if somebody else
 // was quicker, the API says so and nothing is lost.
-func (r *remote) organisationChange(ctx context.Context, client *apiclient.Client, ref string, change func(*api.OrganisationInput)) error {
+func (r *remote) organisationChange(ctx context.Context, client *apiclient.Client, ref string, change func(*api.OrganisationInput) error) error {
 	o, err := findOrganisation(ctx, client, ref)
 	if err != nil {
 		return err
 	}
 	in := api.OrganisationInput{Name: o.Name, Domains: o.Domains, Policy: &o.Policy}
-	change(&in)
+	if err := change(&in); err != nil {
+		return err
+	}
 	o, err = client.UpdateOrganisation(ctx, o.ID, o.Revision, in)
 	if err != nil {
 		return err
@@ -86,14 +91,25 @@ func (r *remote) organisationChange(ctx context.Context, client *apiclient.Clien
 }
 
 func (r *remote) domainAdd(ctx context.Context, client *apiclient.Client, args []string) error {
-	return r.organisationChange(ctx, client, args[0], func(in *api.OrganisationInput) {
+	return r.organisationChange(ctx, client, args[0], func(in *api.OrganisationInput) error {
 		in.Domains = append(in.Domains, args[1:]...)
+		return nil
 	})
 }
 
+// domainRemove refuses domains that are not there: one that was spelled wrong would
+// otherwise stay, and look as if it were gone.
 func (r *remote) domainRemove(ctx context.Context, client *apiclient.Client, args []string) error {
-	return r.organisationChange(ctx, client, args[0], func(in *api.OrganisationInput) {
-		in.Domains = slices.DeleteFunc(in.Domains, func(d string) bool { return slices.Contains(args[1:], d) })
+	return r.organisationChange(ctx, client, args[0], func(in *api.OrganisationInput) error {
+		for _, typed := range args[1:] {
+			domain, err := mailaddr.ParseDomain(typed)
+			i := slices.Index(in.Domains, domain)
+			if err != nil || i < 0 {
+				return fmt.Errorf("the organisation %s does not own the domain %q", in.Name, typed)
+			}
+			in.Domains = slices.Delete(in.Domains, i, i+1)
+		}
+		return nil
 	})
 }
 

@@ -93,12 +93,28 @@ func messageTable(w io.Writer, page api.List[api.Message]) {
 	var rows [][]string
 	for i := range page.Items {
 		m := &page.Items[i]
-		rows = append(rows, []string{m.ID, when(m.Accepted), m.Status, m.Route.Kind, m.From, recipients(m), why(m)})
+		rows = append(rows, []string{m.ID, when(m.Accepted), standing(m), m.Route.Kind, m.From, recipients(m), why(m)})
 	}
 	table(w, []string{"ID", "ACCEPTED", "STATUS", "ROUTE", "FROM", "RECIPIENTS", "WHY"}, rows)
 	if page.Next != "" {
 		line(w, "More: relayd queue list --cursor %s (with the same flags)", page.Next)
 	}
+}
+
+// standing is how a message stands: while something is left to do, its status; then
+// what became of its recipients.
+func standing(m *api.Message) string {
+	if m.Status != "done" || len(m.Recipients) == 0 {
+		return m.Status
+	}
+	count := map[string]int{}
+	for _, rcpt := range m.Recipients {
+		count[rcpt.Outcome]++
+	}
+	if len(count) == 1 {
+		return m.Recipients[0].Outcome
+	}
+	return fmt.Sprintf("%d of %d delivered", count["delivered"], len(m.Recipients))
 }
 
 // recipients is the first recipient and how many others there are.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/relayd/relayd/internal/api"
@@ -16,21 +17,22 @@ func findOrganisation(ctx context.Context, c *apiclient.Client, ref string) (*ap
 	if strings.HasPrefix(ref, "org_") {
 		return c.Organisation(ctx, ref)
 	}
-	f := apiclient.Filter{}
 	if strings.Contains(ref, ".") {
-		f["domain"] = ref
+		// A name may have a dot too, such as "Acme Inc.".
+		owner, err := c.Organisations(ctx, apiclient.Filter{"domain": ref})
+		if err != nil {
+			return nil, err
+		}
+		if len(owner) > 0 {
+			return &owner[0], nil
+		}
 	}
-	all, err := c.Organisations(ctx, f)
+	all, err := c.Organisations(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	var found []api.Organisation
-	for _, o := range all {
-		if f["domain"] != "" || strings.EqualFold(o.Name, ref) {
-			found = append(found, o)
-		}
-	}
-	return only(found, "organisation", ref)
+	named := slices.DeleteFunc(all, func(o api.Organisation) bool { return !strings.EqualFold(o.Name, ref) })
+	return only(named, "organisation", ref)
 }
 
 func findUser(ctx context.Context, c *apiclient.Client, ref string) (*api.User, error) {

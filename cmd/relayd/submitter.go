@@ -177,19 +177,19 @@ func (r *remote) submitterShow(ctx context.Context, client *apiclient.Client, ar
 }
 
 func (r *remote) submitter(s *api.Submitter) error {
-	return r.answer(s, func(w io.Writer) { submitterText(w, s) })
+	return r.answer(s, func(w io.Writer) { submitterText(w, s, "") })
 }
 
-func submitterText(w io.Writer, s *api.Submitter) {
+// submitterText prints a submitter, and its password when that was just made.
+func submitterText(w io.Writer, s *api.Submitter, password string) {
 	pairs(w, "Submitter", s.Login, "ID", s.ID, "Organisation", s.Organisation, "May send as", sendersText(s),
 		"From networks", strings.Join(s.Networks, ", "), "Null sender", yes(s.NullSender), "Disabled", yes(s.Disabled),
-		"Created", when(s.Created))
+		"Created", when(s.Created), "Password", password)
 }
 
 func (r *remote) submitterSecret(s *api.SubmitterSecret) error {
 	return r.answer(s, func(w io.Writer) {
-		submitterText(w, &s.Submitter)
-		pairs(w, "Password", s.Password)
+		submitterText(w, &s.Submitter, s.Password)
 		line(w, "Write the password into the application now: relayd keeps only a hash and cannot show it again.")
 	})
 }

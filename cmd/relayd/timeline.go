@@ -21,7 +21,7 @@ func story(w io.Writer, m *api.MessageDetail) {
 	for _, rcpt := range m.Recipients {
 		rows = append(rows, []string{rcpt.Address, rcpt.Outcome, fmt.Sprint(rcpt.Attempts), whenever(rcpt.Next), rcpt.Reply})
 	}
-	table(w, []string{"RECIPIENT", "OUTCOME", "ATTEMPTS", "NEXT", "LAST REPLY"}, rows)
+	table(w, []string{"RECIPIENT", "OUTCOME", "DEFERRED", "NEXT", "LAST REPLY"}, rows)
 	line(w, "")
 	for i := range m.Timeline {
 		event(w, &m.Timeline[i])
