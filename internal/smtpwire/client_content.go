@@ -136,11 +136,7 @@ func (s *sending) sendAtOnce() *ClientError {
 // oneFlightFailed: a part may have left, perhaps all of it. Only a refusal of MAIL
 // that is here already proves that nothing was accepted.
 func (s *sending) oneFlightFailed(cause error) *ClientError {
-	e := s.lastWords(relay.AtMail, cause)
-	if e.Reply.Code == 0 {
-		e.Where = relay.AtAfterDot
-	}
-	return e
+	return s.afterAll(s.lastWords(relay.AtMail, cause))
 }
 
 // takeOneFlight reads all answers of the flight.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -199,6 +200,38 @@ func TestOneFlightOnlyWhenFresh(t *testing.T) {
 		S: 250 ok`)
 	if receipt, err := c.Send(t.Context(), message("a@b.example")); err != nil || receipt.Err() != nil {
 		t.Error(receipt, err)
+	}
+}
+
+// cutConn loses the connection at the write after so many.
+type cutConn struct {
+	*net.TCPConn
+	left int
+}
+
+func (c *cutConn) Write(p []byte) (int, error) {
+	if c.left--; c.left < 0 {
+		return 0, syscall.EPIPE
+	}
+	return c.TCPConn.Write(p)
+}
+
+// TestOneFlightCutOff: a write that failed may have sent everything, so nobody says
+// that the connection was lost before the dot.
+func TestOneFlightCutOff(t *testing.T) {
+	t.Parallel()
+	conn, err := net.Dial("tcp", smtpwiretest.Serve(t, nil, chunking).Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := smtpwire.NewClient(&cutConn{conn.(*net.TCPConn), 1}, smtpwire.ClientOptions{Hello: "relay.example"})
+	defer c.Close()
+	if err := greetAndHello(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	receipt, err := c.Send(t.Context(), message("a@b.example"))
+	if got := outcome(receipt); err == nil || !receipt.DotSent || got != "after_dot local: reset after the final dot" {
+		t.Errorf("%s, %v", got, err)
 	}
 }
 
