@@ -1,15 +1,12 @@
 package embedded
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -26,139 +23,6 @@ func onDisk(t testing.TB, disk *simdisk.Disk) QueueOptions {
 	o := smallQueue(t.TempDir())
 	o.FS, o.Log = disk, testLog(t)
 	return o
-}
-
-// Many short lives and a few long ones: the journal stays small, what lives survives
-// being written again, and nothing that was retired comes back.
-func TestRecycling(t *testing.T) {
-	t.Parallel()
-	disk := simdisk.New()
-	o := onDisk(t, disk)
-	q := openSmall(t, o)
-	var long []*relay.Message
-	for i := range 600 {
-		m := newMessage("bob")
-		mustPut(t, q, m, fmt.Sprint(i, strings.Repeat("x", 3000)))
-		if i%60 == 7 {
-			s := relay.NewState(m)
-			s.Revision, s.DelayTold = 1, true
-			if err := q.Record(t.Context(), m.ID, s, relay.Event{Kind: relay.EventAttempt, At: time.Now()}); err != nil {
-				t.Fatal(err)
-			}
-			long = append(long, m)
-			continue
-		}
-		finish(t, q, m)
-	}
-	check := func() {
-		t.Helper()
-		if u := q.Usage(); u.Messages != int64(len(long)) {
-			t.Fatalf("usage %+v, want %d messages", u, len(long))
-		}
-		for i, m := range long {
-			if got := contentOf(t, q, m.ID); !strings.HasPrefix(got, fmt.Sprint(i*60+7, "x")) {
-				t.Fatalf("content of %d is %.20q", i, got)
-			}
-			if _, s, err := q.Get(t.Context(), m.ID); err != nil || s.Revision != 1 || !s.DelayTold {
-				t.Fatalf("state of %d is %+v, %v", i, s, err)
-			}
-			if _, events, err := q.Timeline(t.Context(), m.ID); err != nil || len(events) != 2 {
-				t.Fatalf("timeline of %d is %v, %v", i, events, err)
-			}
-		}
-	}
-	check()
-	within(t, "recycling", func() bool {
-		oldest, head := q.journal.Oldest()
-		return oldest > 1 && head-oldest <= 6
-	})
-	check()
-	o.FS = disk.Crash(func() bool { return false })
-	q.Close() //nolint:errcheck // it has no disk any more
-	q = openSmall(t, o)
-	check()
-}
-
-// While the recycler moves messages, Record and Open go on with them.
-func TestRecyclingUnderFire(t *testing.T) {
-	t.Parallel()
-	q := openSmall(t, onDisk(t, simdisk.New()))
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			m := newMessage("bob")
-			mustPut(t, q, m, strings.Repeat("long", 200))
-			for i := range 60 {
-				s := relay.NewState(m)
-				s.Revision = uint64(i + 1)
-				if err := q.Record(context.Background(), m.ID, s, relay.Event{Kind: relay.EventAttempt}); err != nil {
-					t.Errorf("record: %v", err)
-				}
-				short := newMessage("bob")
-				mustPut(t, q, short, strings.Repeat("x", 3000))
-				if contentOf(t, q, m.ID) != strings.Repeat("long", 200) {
-					t.Error("content changed")
-				}
-				finish(t, q, short)
-			}
-			finish(t, q, m)
-		})
-	}
-	wg.Wait()
-	if u := q.Usage(); u != (store.Usage{}) {
-		t.Fatalf("usage at the end: %+v", u)
-	}
-}
-
-// A submission whose 250 never came is remembered though its segment was used again.
-func TestKeySurvivesRecycling(t *testing.T) {
-	t.Parallel()
-	disk := simdisk.New()
-	o := onDisk(t, disk)
-	q := openSmall(t, o)
-	key := func() relay.SubmissionKey { return relay.SubmissionKey{9} }
-	first := newMessage("bob")
-	if _, err := q.Put(t.Context(), first, key, strings.NewReader("body")); err != nil {
-		t.Fatal(err)
-	}
-	finish(t, q, first)
-	for range 200 {
-		m := newMessage("bob")
-		mustPut(t, q, m, strings.Repeat("x", 3000))
-		finish(t, q, m)
-	}
-	within(t, "the first segment is given up", func() bool {
-		oldest, _ := q.journal.Oldest()
-		return oldest > 1
-	})
-	o.FS = disk.Crash(func() bool { return false })
-	q.Close() //nolint:errcheck // it has no disk any more
-	q = openSmall(t, o)
-	id, err := q.Put(t.Context(), newMessage("bob"), key, strings.NewReader("body"))
-	if err != nil || id != first.ID {
-		t.Fatalf("the repetition became %s, %v; want %s", id, err, first.ID)
-	}
-}
-
-func TestKeyExpires(t *testing.T) {
-	t.Parallel()
-	o := onDisk(t, simdisk.New())
-	var now atomic.Int64
-	now.Store(time.Now().UnixNano())
-	o.Now = func() time.Time { return time.Unix(0, now.Load()) }
-	q := openSmall(t, o)
-	key := func() relay.SubmissionKey { return relay.SubmissionKey{9} }
-	first, second := newMessage("bob"), newMessage("bob")
-	for _, step := range []struct {
-		wait time.Duration
-		m    *relay.Message
-		want relay.ID
-	}{{0, first, first.ID}, {23 * time.Hour, second, first.ID}, {time.Hour, second, second.ID}} {
-		now.Add(int64(step.wait))
-		if id, err := q.Put(t.Context(), step.m, key, strings.NewReader("x")); err != nil || id != step.want {
-			t.Fatalf("after %v: %s, %v, want %s", step.wait, id, err, step.want)
-		}
-	}
 }
 
 func TestLimits(t *testing.T) {
@@ -468,74 +332,4 @@ func TestModes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// Beyond its budget of memory a body goes into a file, and is as whole there.
-func TestSpoolMemory(t *testing.T) {
-	t.Parallel()
-	o := onDisk(t, simdisk.New())
-	o.InlineBody, o.SpoolMemory = 1<<20, 1<<20+1
-	o.Journal.SegmentSize, o.Journal.MaxGroup = 8<<20, 4<<20
-	q := openSmall(t, o)
-	body := strings.Repeat("0123456789abcdef", 40<<10)
-	arriving, parked := make(chan struct{}), make(chan struct{})
-	var wg sync.WaitGroup
-	first, second := newMessage("bob"), newMessage("bob")
-	wg.Go(func() {
-		slow := io.MultiReader(strings.NewReader(body), waitReader{arriving, parked})
-		if _, err := q.Put(context.Background(), first, nil, slow); err != nil {
-			t.Errorf("put: %v", err)
-		}
-	})
-	<-arriving // the first has taken all of the budget
-	mustPut(t, q, second, body)
-	close(parked)
-	wg.Wait()
-	if names, _ := o.FS.List(bodyDir); len(names) != 1 || bodyDir+"/"+names[0] != bodyName(second.ID) {
-		t.Fatalf("files: %v", names)
-	}
-	for _, m := range []*relay.Message{first, second} {
-		if contentOf(t, q, m.ID) != body {
-			t.Fatal("the content changed")
-		}
-	}
-	if q.buffers.left != o.SpoolMemory {
-		t.Fatalf("%d of the budget of %d came back", q.buffers.left, o.SpoolMemory)
-	}
-}
-
-// waitReader says that it is reached, and waits.
-type waitReader struct{ reached, until chan struct{} }
-
-func (w waitReader) Read([]byte) (int, error) {
-	close(w.reached)
-	<-w.until
-	return 0, io.EOF
-}
-
-// What memory holds of a waiting message stays under 300 octets.
-func TestEntryIsSmall(t *testing.T) {
-	q := openSmall(t, onDisk(t, simdisk.New()))
-	const n = 100_000
-	measure := func() uint64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
-	before := measure()
-	q.mu.Lock()
-	for i := range n {
-		e := &entry{id: relay.NewID(time.Now()), size: 1}
-		q.admit(e, journal.Ref{Segment: uint64(i/1000 + 10), Length: 4000})
-	}
-	q.mu.Unlock()
-	each := (measure() - before) / n
-	t.Logf("%d octets for each message", each)
-	if each == 0 || each > 300 {
-		t.Fatalf("memory holds %d octets of each message", each)
-	}
-	q.mu.Lock()
-	clear(q.live)
-	q.mu.Unlock()
 }
