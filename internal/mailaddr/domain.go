@@ -22,7 +22,7 @@ func ParseDomain(s string) (string, error) {
 		return "", invalid("the domain is not valid UTF-8")
 	}
 	domain := s
-	if !isASCII(s) || hasALabel(s) {
+	if !IsASCII(s) || hasALabel(s) {
 		var err error
 		if domain, err = domainProfile().ToASCII(s); err != nil {
 			return "", invalid("the domain does not follow IDNA2008")

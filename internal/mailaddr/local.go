@@ -11,7 +11,7 @@ import (
 // one spelling, and refuses characters that cannot be seen or that read as
 // something else (attack row A9).
 func normalizeLocal(local string) (string, error) {
-	if isASCII(local) {
+	if IsASCII(local) {
 		return local, nil
 	}
 	if !utf8.ValidString(local) {
@@ -50,7 +50,8 @@ func isAlphanumeric(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
 }
 
-func isASCII(s string) bool {
+// IsASCII reports whether no octet of s is over 127.
+func IsASCII(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if s[i] >= utf8.RuneSelf {
 			return false

@@ -71,7 +71,7 @@ func cutLocal(s string) (local, rest string, err error) {
 // cutDotString reads Atom *("." Atom).
 func cutDotString(s string) (local, rest string, err error) {
 	end := 0
-	for end < len(s) && (s[end] == '.' || isAtext(s[end])) {
+	for end < len(s) && (s[end] == '.' || IsAtext(s[end])) {
 		end++
 	}
 	local = s[:end]
@@ -127,8 +127,9 @@ func checkLengths(a relay.Address) (relay.Address, error) {
 	return a, nil
 }
 
-// isAtext is atext of RFC 5322 §3.2.3, extended by RFC 6531 §3.3.
-func isAtext(c byte) bool {
+// IsAtext reports whether c is atext of RFC 5322 §3.2.3, extended by RFC 6531 §3.3
+// and RFC 6532 §3.2.
+func IsAtext(c byte) bool {
 	switch {
 	case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c >= 0x80:
 		return true

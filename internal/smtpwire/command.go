@@ -232,7 +232,7 @@ func takeRcptParam(r *relay.Recipient, key, value string) *relay.Error {
 
 // parsePath reads a mailbox; status is the enhanced code of a refusal.
 func parsePath(path string, utf8 bool, status relay.Enhanced) (relay.Address, *relay.Error) {
-	if !utf8 && !isASCII(path) {
+	if !utf8 && !mailaddr.IsASCII(path) {
 		// RFC 6531 §3.5: without the parameter SMTPUTF8 there is no such address.
 		return relay.Address{}, relay.Refuse(553, relay.Enhanced{5, 6, 7}, "An address outside ASCII needs the parameter SMTPUTF8 at MAIL")
 	}
@@ -241,13 +241,4 @@ func parsePath(path string, utf8 bool, status relay.Enhanced) (relay.Address, *r
 		return relay.Address{}, &relay.Error{Code: 553, Enhanced: status, Public: "The address is " + err.Error(), Cause: err}
 	}
 	return a, nil
-}
-
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
 }

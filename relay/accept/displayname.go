@@ -6,6 +6,7 @@ import (
 	"mime"
 	"strings"
 
+	"github.com/relayd/relayd/internal/mailaddr"
 	"github.com/relayd/relayd/relay"
 )
 
@@ -40,7 +41,7 @@ func displayName(name string) string {
 	plain, ascii := true, true
 	for i := 0; i < len(name); i++ {
 		ascii = ascii && name[i] < 0x80
-		plain = plain && (name[i] == ' ' || isAtext(name[i]))
+		plain = plain && (name[i] == ' ' || mailaddr.IsAtext(name[i]))
 	}
 	switch {
 	case !ascii:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/relayd/relayd/internal/mailaddr"
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/store"
 )
@@ -111,7 +112,7 @@ func (f field) mailbox(smtputf8 bool) (mailbox, error) {
 	}
 	// In a display name octets of 8 bits are only shown; in an address, its domain
 	// included, they decide where mail goes, and the field goes on as it is written.
-	if !smtputf8 && !isASCII(box.written) {
+	if !smtputf8 && !mailaddr.IsASCII(box.written) {
 		return mailbox{}, errNeedsSMTPUTF8(string(f.raw[:f.name]))
 	}
 	return box, nil

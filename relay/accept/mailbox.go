@@ -89,7 +89,7 @@ func (p *mailboxParser) bare() (string, bool) {
 
 func (p *mailboxParser) dotString() int {
 	n := 0
-	for n < len(p.rest) && (p.rest[n] == '.' || isAtext(p.rest[n])) {
+	for n < len(p.rest) && (p.rest[n] == '.' || mailaddr.IsAtext(p.rest[n])) {
 		n++
 	}
 	return n
@@ -187,17 +187,4 @@ func commentLength(s string) int {
 		}
 	}
 	return 0
-}
-
-func isASCII(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
-}
-
-// isAtext is atext of RFC 5322 §3.2.3, extended by RFC 6532 §3.2.
-func isAtext(c byte) bool {
-	switch {
-	case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c >= 0x80:
-		return true
-	}
-	return strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
 }
