@@ -15,7 +15,6 @@ import (
 	"github.com/relayd/relayd/internal/safeio/simdisk"
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/store"
-	"github.com/relayd/relayd/store/journal"
 )
 
 // onDisk are small options on a simulated disk.

@@ -12,7 +12,6 @@ import (
 	"github.com/relayd/relayd/internal/safeio/simdisk"
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/store"
-	"github.com/relayd/relayd/store/journal"
 )
 
 // Many short lives and a few long ones: the journal stays small, what lives survives
