@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -156,10 +157,14 @@ func (p *program) openData(ctx context.Context) (err error) {
 	if p.data, err = safeio.OpenRoot(dir); err != nil {
 		return fmt.Errorf("open data_dir: %w", err)
 	}
-	if p.box, err = secretbox.Open(filepath.Join(dir, "secret.key")); err != nil {
+	key, directory := filepath.Join(dir, "secret.key"), filepath.Join(dir, "directory.db")
+	if err := keyOf(key, directory); err != nil {
 		return err
 	}
-	if p.directory, err = embedded.OpenDirectory(embedded.DirectoryOptions{Path: filepath.Join(dir, "directory.db")}); err != nil {
+	if p.box, err = secretbox.Open(key); err != nil {
+		return err
+	}
+	if p.directory, err = embedded.OpenDirectory(embedded.DirectoryOptions{Path: directory}); err != nil {
 		return err
 	}
 	if err := p.box.Check(ctx, p.directory); err != nil {
@@ -176,6 +181,17 @@ func (p *program) openData(ctx context.Context) (err error) {
 		Hosts: []string{p.hostname, "localhost", "127.0.0.1", "::1"}, Log: p.out,
 	})
 	return err
+}
+
+// keyOf refuses to make a new key beside a directory that was sealed with another.
+func keyOf(key, directory string) error {
+	if _, err := os.Stat(key); !errors.Is(err, fs.ErrNotExist) {
+		return nil // secretbox tells of any other trouble
+	}
+	if _, err := os.Stat(directory); err != nil {
+		return nil //nolint:nilerr // a first start, or OpenDirectory tells
+	}
+	return fmt.Errorf("the key file %s is missing, but %s was sealed with it: put back the key file that belongs to it", key, directory)
 }
 
 func (p *program) queueOptions() embedded.QueueOptions {

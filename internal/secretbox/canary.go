@@ -15,6 +15,13 @@ type Canary interface {
 	SetCanary(ctx context.Context, sealed []byte) error
 }
 
+// The canary's place among what is sealed.
+const (
+	canaryKind  = "canary"
+	canaryID    = "directory"
+	canaryField = "text"
+)
+
 // canaryText is what the canary says once it is unsealed.
 const canaryText = "the key of relayd fits"
 
@@ -29,7 +36,7 @@ func (b *Box) Check(ctx context.Context, c Canary) error {
 	if sealed == nil {
 		return b.setCanary(ctx, c)
 	}
-	plain, err := b.Unseal("canary", "", "", sealed)
+	plain, err := b.Unseal(canaryKind, canaryID, canaryField, sealed)
 	if err != nil {
 		return fmt.Errorf("the key file does not fit the stored data; restore the key file that belongs to it: %w", err)
 	}
@@ -43,7 +50,7 @@ func (b *Box) Check(ctx context.Context, c Canary) error {
 }
 
 func (b *Box) setCanary(ctx context.Context, c Canary) error {
-	if err := c.SetCanary(ctx, b.Seal("canary", "", "", []byte(canaryText))); err != nil {
+	if err := c.SetCanary(ctx, b.Seal(canaryKind, canaryID, canaryField, []byte(canaryText))); err != nil {
 		return fmt.Errorf("store the canary: %w", err)
 	}
 	return nil
