@@ -52,7 +52,7 @@ func (w *world) startProvider(folders map[string]string, people ...person) *prov
 	p.dovecot = relaytest.StartDovecot(w.t, relaytest.DovecotOptions{
 		Host: w.at(hostProvider), Users: users, Certificate: &certificate, Folders: folders,
 		First: []string{"passdb {\n driver = passwd-file\n deny = yes\n args = username_format=%u " + refused + "/%s\n}"},
-		Lines: []string{"auth_failure_delay = 0"},
+		Lines: []string{"auth_failure_delay = 0", "service anvil {\n unix_listener anvil-auth-penalty {\n  mode = 0\n }\n}"}, // no delays after wrong passwords
 	})
 	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
 	if err != nil {
@@ -67,6 +67,11 @@ func (w *world) startProvider(folders map[string]string, people ...person) *prov
 			"virtual_mailbox_maps = inline:{"+strings.Join(mailboxes, ", ")+"}",
 			"smtpd_sender_login_maps = inline:{"+strings.Join(senders, ", ")+"}"),
 		More: []string{w.at(hostProvider) + ":465 inet n - n - - smtpd -o smtpd_tls_wrappermode=yes"},
+	})
+	w.t.Cleanup(func() {
+		if w.t.Failed() {
+			w.t.Logf("log of the provider:\n%s", p.Log())
+		}
 	})
 	return p
 }
