@@ -71,7 +71,7 @@ func (t *trouble) explainConnect() *problem {
 		return t.blame("host", "relayd may not connect to %s on port %d: the address is not a public one, or the port is not one for mail. The operator can permit it.", host, port)
 	case kind == "refused":
 		return t.blame("port", "Nothing answers on port %d of %s: check the port. Usual for %s are %d (implicit TLS) and %d (STARTTLS).", port, host, w.protocol, w.implicit, w.starttls)
-	case (kind == "timeout" || kind == "connection lost") && t.dialed && t.server.TLS != relay.TLSImplicit:
+	case (kind == "timeout" || kind == "connection lost") && t.dialed && t.server.TLS != relay.TLSImplicit && port != w.starttls:
 		return t.blame("tls", "Port %d of %s waits for the other side to begin, as a port with implicit TLS does: choose implicit TLS, or port %d.", port, host, w.starttls)
 	case kind == "protocol":
 		return t.blame("port", "What answers on port %d of %s is not %s for %s: check host and port. Usual are %d (implicit TLS) and %d (STARTTLS).", port, host, w.name, w.protocol, w.implicit, w.starttls)

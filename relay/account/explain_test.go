@@ -63,3 +63,14 @@ func TestExplain(t *testing.T) {
 		}
 	}
 }
+
+// A server that is silent on the usual port of STARTTLS hangs: nobody is told to
+// choose the port that is chosen.
+func TestExplainSilenceOnTheUsualPort(t *testing.T) {
+	t.Parallel()
+	trouble := &trouble{side: sending, server: relay.Server{Host: "mail.example", Port: 587, TLS: relay.TLSStartTLS},
+		where: relay.AtConnect, reply: relay.Local("timeout", ""), dialed: true}
+	if p := trouble.explain(); p.field != "smtp.host" || !strings.Contains(p.message, "does not answer on port 587") {
+		t.Errorf("field %q: %s", p.field, p.message)
+	}
+}
