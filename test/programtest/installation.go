@@ -32,8 +32,9 @@ type Account struct {
 	SMTP  net.Addr // where it submits
 	IMAP  net.Addr // where its mailbox is; nil if it has none
 	TLS   relay.TLSMode
-	Login string // empty means its address
 	Roots []byte // PEM of the authority of its servers; nil without TLS
+
+	FilesSent bool // its provider puts a copy into Sent itself
 }
 
 // Address is the account's address.
@@ -175,7 +176,9 @@ func recordAccount(ctx context.Context, d store.Directory, box *secretbox.Box, a
 		ID: id, Organisation: "org", User: user, Address: a.Address(), Provider: "imap",
 		SMTP: a.server(a.SMTP), IMAP: a.server(a.IMAP),
 		Password: box.Seal("account", id, "password", []byte(password)), Version: 1,
-		State: relay.AccountVerified, StateSince: now, Card: relay.Card{VerifiedAt: now, KeepsFrom: true, KeepsHeaderID: true},
+		State: relay.AccountVerified, StateSince: now, Card: relay.Card{
+			VerifiedAt: now, SentFolder: "Sent", FilesSent: a.FilesSent, KeepsFrom: true, KeepsHeaderID: true,
+		},
 	})
 }
 
@@ -194,7 +197,7 @@ func (a *Account) server(addr net.Addr) relay.Server {
 	if mode == "" {
 		mode = relay.TLSNone
 	}
-	return relay.Server{Host: tcp.IP.String(), Port: tcp.Port, TLS: mode, Login: a.Login}
+	return relay.Server{Host: tcp.IP.String(), Port: tcp.Port, TLS: mode}
 }
 
 func put[T any](ctx context.Context, table store.Table[T], record *T) error {

@@ -11,8 +11,9 @@ import (
 
 // Letter is a message that an application submits.
 type Letter struct {
-	HeaderID string // the Message-ID, with its angle brackets
-	From     relay.Address
+	HeaderID string         // the Message-ID, with its angle brackets
+	From     relay.Address  // of the header
+	Envelope *relay.Address // MAIL FROM; nil means From
 	To       []string
 	Body     []byte // whole lines that end in CR LF
 }

@@ -69,7 +69,11 @@ func (s *Session) Post(l *Letter) error {
 	if err := s.conn.SetDeadline(time.Now().Add(Patience)); err != nil {
 		return err
 	}
-	if err := s.Command(fmt.Sprintf("MAIL FROM:<%s> BODY=8BITMIME", l.From), "250"); err != nil {
+	from := l.From
+	if l.Envelope != nil {
+		from = *l.Envelope
+	}
+	if err := s.Command(fmt.Sprintf("MAIL FROM:<%s> BODY=8BITMIME", from), "250"); err != nil {
 		return err
 	}
 	for _, to := range l.To {
@@ -96,6 +100,9 @@ func (s *Session) Answer() (string, error) {
 	}
 	return id, nil
 }
+
+// Write sends what no honest application would. It may fail at any time.
+func (s *Session) Write(p []byte) (int, error) { return s.conn.Write(p) }
 
 // Close breaks the connection off.
 func (s *Session) Close() { s.conn.Close() } //nolint:errcheck // the end of a connection

@@ -19,6 +19,7 @@ type Sink struct {
 	listener net.Listener
 	Down     atomic.Bool // it answers every MAIL with 451
 	Hang     atomic.Bool // it takes connections and says nothing
+	Mute     atomic.Bool // it takes messages and hangs up instead of saying so
 	// Wait is called before each final answer; it may be nil.
 	Wait func()
 
@@ -36,6 +37,7 @@ type Arrival struct {
 	From     string // MAIL FROM
 	To       []string
 	Sum      [32]byte // of its body
+	Whole    [32]byte // of header and body
 	At       time.Time
 }
 
@@ -43,7 +45,13 @@ type Arrival struct {
 // nil.
 func StartSink(tb testing.TB, wait func()) *Sink {
 	tb.Helper()
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	return StartSinkAt(tb, "127.0.0.1:0", wait)
+}
+
+// StartSinkAt is StartSink at an address.
+func StartSinkAt(tb testing.TB, address string, wait func()) *Sink {
+	tb.Helper()
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -177,10 +185,13 @@ func (s *Sink) take(e *envelope, r *bufio.Reader, w *bufio.Writer) bool {
 		return false
 	}
 	header, body, _ := bytes.Cut(content, []byte("\r\n\r\n"))
-	s.note(Arrival{HeaderID: field(header, "message-id:"), From: e.from, To: e.to, Sum: sha256.Sum256(body), At: time.Now()})
+	s.note(Arrival{HeaderID: field(header, "message-id:"), From: e.from, To: e.to, Sum: sha256.Sum256(body), Whole: sha256.Sum256(content), At: time.Now()})
 	*e = envelope{}
 	if s.Wait != nil {
 		s.Wait()
+	}
+	if s.Mute.Load() {
+		return false
 	}
 	s.say(w, "250 2.0.0 taken")
 	return true
