@@ -103,7 +103,7 @@ const (
 	DefaultMessage         = 30 * time.Minute //
 	DefaultWrite           = time.Minute      //
 	DefaultMinRate         = 500              // Postfix: smtpd_min_data_rate
-	DefaultMinRateGrace    = 30 * time.Second
+	DefaultMinRateGrace    = DefaultStall     // a client may stop once, as long as a block may take
 )
 
 // The limits that nobody needs to change.

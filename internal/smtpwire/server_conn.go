@@ -175,13 +175,17 @@ func (c *ServerConn) step(ctx context.Context) verdict {
 
 // readCommand reads a line within the times for a command.
 func (c *ServerConn) readCommand(limit int) ([]byte, error) {
-	last := farAway
-	if c.phase != phaseReady {
-		last = c.started.Add(c.opts.Login)
-	}
 	c.wire.setIdle(!c.tx.open)
 	defer c.wire.setIdle(false)
-	return c.readCommandUntil(last, limit)
+	return c.readCommandUntil(c.signInEnd(), limit)
+}
+
+// signInEnd is when a client that did not sign in has to be gone, whatever it sends.
+func (c *ServerConn) signInEnd() time.Time {
+	if c.phase == phaseReady {
+		return farAway
+	}
+	return c.started.Add(c.opts.Login)
 }
 
 // farAway is later than every deadline.

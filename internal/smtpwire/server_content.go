@@ -83,7 +83,7 @@ func (c *ServerConn) cutOff(err error) verdict {
 func (c *ServerConn) timeContent() {
 	w, o := c.wire, c.opts
 	waited, received := w.waited, w.received
-	c.messageEnd = time.Now().Add(o.Message)
+	c.messageEnd = earliest(c.signInEnd(), time.Now().Add(o.Message))
 	w.deadline = func() time.Time {
 		now := time.Now()
 		earned := time.Duration(float64(w.received-received) / float64(o.MinRate) * float64(time.Second))

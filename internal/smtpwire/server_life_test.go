@@ -263,6 +263,35 @@ func TestLoginAndHandshakeHaveTheirTime(t *testing.T) {
 	}
 }
 
+// TestChunkBeforeSignIn: a chunk that nobody wants buys no time beyond that for
+// signing in.
+func TestChunkBeforeSignIn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		go io.Copy(io.Discard, there) //nolint:errcheck // the answers do not matter
+		c := NewServer(ServerOptions{Hostname: "relay.example", Mode: ModePlain, Login: 10 * time.Second}).Conn(here, relay.Client{}, &fakeSession{})
+		c.phase = phaseLogin
+		gone := make(chan struct{})
+		go func() {
+			defer close(gone)
+			io.WriteString(there, "EHLO x\r\n") //nolint:errcheck // seen by its effect
+			synctest.Wait()
+			_, err := io.WriteString(there, "BDAT 60000\r\n")
+			for err == nil {
+				<-time.After(time.Second)
+				_, err = io.WriteString(there, strings.Repeat("x", DefaultMinRate))
+			}
+		}()
+		start := time.Now()
+		err := c.Serve(t.Context())
+		if lasted := time.Since(start); !errors.Is(err, errTimeout) || lasted > 10*time.Second {
+			t.Errorf("lasted %v, %v", lasted, err)
+		}
+		<-gone
+	})
+}
+
 // TestClientThatDoesNotRead fills the pipe of a client that never reads replies.
 func TestClientThatDoesNotRead(t *testing.T) {
 	t.Parallel()

@@ -56,6 +56,19 @@ func TestTrap5(t *testing.T) {
 	}
 }
 
+// TestPauseInsideContent lets an application wait for its own database in the middle
+// of a message, as long as RFC 5321 §4.5.3.2.5 gives a block.
+func TestPauseInsideContent(t *testing.T) {
+	t.Parallel()
+	const begin = "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n"
+	said, _, err := timed(t, ServerOptions{}, []timedWrite{
+		{0, "EHLO x\r\n"}, {0, begin}, {2 * time.Minute, "From: a@b\r\n\r\n"}, {50 * time.Second, "the report\r\n.\r\n"}, {0, "QUIT\r\n"},
+	})
+	if err != nil || !strings.Contains(said, "queued as") {
+		t.Errorf("%v, said %q", err, said)
+	}
+}
+
 // timedWrite is something that a client says after a pause.
 type timedWrite struct {
 	after time.Duration
