@@ -13,6 +13,9 @@ var (
 	ErrNotFound = errors.New("no such name in the DNS")
 	// ErrNoData means that the name exists, but has no record of this type.
 	ErrNoData = errors.New("no such record in the DNS")
+	// ErrUnusable means that the name has records of this type, but none that can be
+	// used: RFC 5321 §5.1 forbids to act as if there were none.
+	ErrUnusable = errors.New("no usable record in the DNS")
 	// ErrTemporary means that no server gave an answer: it is not known whether the
 	// name exists.
 	ErrTemporary = errors.New("no answer from the DNS")
@@ -22,7 +25,7 @@ var (
 type Error struct {
 	Name  string
 	Type  string // "MX", "A" …
-	Kind  error  // ErrNotFound, ErrNoData or ErrTemporary
+	Kind  error  // ErrNotFound, ErrNoData, ErrUnusable or ErrTemporary
 	Cause error  // what happened, for ErrTemporary; may be nil
 }
 

@@ -16,7 +16,7 @@ type found struct {
 	name      string
 	records   []record
 	authentic bool
-	absent    error // ErrNotFound or ErrNoData; nil if there are records
+	absent    error // ErrNotFound, ErrNoData or ErrUnusable; nil if there are records
 	ttl       time.Duration
 }
 
@@ -59,7 +59,7 @@ func (r *Resolver) resolve(ctx context.Context, fqdn string, qtype uint16) (*fou
 		if c.tooLong {
 			break
 		}
-		if f.absent == nil || !c.open(msg) {
+		if !errors.Is(f.absent, ErrNoData) || !c.open(msg) {
 			return f, nil
 		}
 		authentic, ttl = f.authentic, min(ttl, c.ttl)

@@ -66,13 +66,12 @@ func read(msg *dns.Msg, c chain, qtype uint16) *found {
 	switch {
 	case len(f.records) > 0:
 		f.ttl = shortest
-	case msg.Rcode == dns.RcodeNameError && !seen:
-		f.absent = ErrNotFound
+	case seen:
+		f.absent, f.ttl = ErrUnusable, min(shortest, MaxNegativeTTL)
+	case msg.Rcode == dns.RcodeNameError:
+		f.absent, f.ttl = ErrNotFound, negativeTTL(msg)
 	default:
-		f.absent = ErrNoData
-	}
-	if f.absent != nil {
-		f.ttl = negativeTTL(msg)
+		f.absent, f.ttl = ErrNoData, negativeTTL(msg)
 	}
 	return f
 }

@@ -9,9 +9,9 @@
 //  4. the answer is kept for its time to live: also the answer that there is
 //     nothing (RFC 2308), but never a failure.
 //
-// Three things are told apart, because mail depends on it: the name does not
-// exist (ErrNotFound), the name has no such record (ErrNoData), and nobody could
-// say (ErrTemporary).
+// Four things are told apart, because mail depends on it: the name does not exist
+// (ErrNotFound), the name has no such record (ErrNoData), it has some and none can be
+// used (ErrUnusable), and nobody could say (ErrTemporary).
 package resolver
 
 import (

@@ -71,7 +71,7 @@ func TestWhatAnAbsenceMeans(t *testing.T) {
 		"dangling.example":                    resolver.ErrNotFound,
 		"mx1.acme.example":                    resolver.ErrNoData,
 		"www.acme.example":                    resolver.ErrNoData,
-		"onlyodd.example":                     resolver.ErrNoData,
+		"onlyodd.example":                     resolver.ErrUnusable,
 		"servfail.example":                    resolver.ErrTemporary,
 		"refused.example":                     resolver.ErrTemporary,
 		"silent.example":                      resolver.ErrTemporary,

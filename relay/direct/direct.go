@@ -43,7 +43,7 @@ type Dialer interface {
 }
 
 // Resolver finds exchangers and addresses; *resolver.Resolver is one. Its errors
-// are told apart by resolver.ErrNotFound, ErrNoData and ErrTemporary.
+// are told apart by resolver.ErrNotFound, ErrNoData, ErrUnusable and ErrTemporary.
 type Resolver interface {
 	LookupMX(ctx context.Context, domain string) (resolver.Answer[resolver.MX], error)
 	LookupHost(ctx context.Context, network, host string) (resolver.Answer[netip.Addr], error)

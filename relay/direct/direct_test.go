@@ -35,6 +35,8 @@ const zone = `
 	half.example.        MX 10 inner.example.
 	half.example.        MX 20 servfail.example.
 	number.example.      MX 10 192.0.2.9.
+	odd.example.         MX 10 mail!.odd.example.
+	odd.example.         A 192.0.2.3
 	many.example.        MX 10 many1.example.
 	many.example.        MX 20 many2.example.
 	many.example.        MX 30 many3.example.
@@ -243,7 +245,8 @@ func TestDestinationsWithoutPeer(t *testing.T) {
 		{"bob@servfail.example", "deferred local: dns no answer", ""},
 		{"bob@private.example", "failed 5.4.4 local: address refused", "10.0.0.1:25"},
 		{"bob@half.example", "deferred local: dns no answer", "10.0.0.1:25"},
-		{"bob@number.example", "failed 5.1.10 local: dns null MX", ""},
+		{"bob@number.example", "failed 5.4.4 local: address refused", ""},
+		{"bob@odd.example", "failed 5.4.4 local: address refused", ""}, // RFC 5321 §5.1: not its own address
 		{"bob@bare.example", "deferred local: refused", "192.0.2.3:25"},
 		{"bob@world.example", "deferred local: refused", "192.0.2.1:25 192.0.2.2:25"},
 		{"bob@[192.0.2.1]", "failed 5.1.2 local: address refused an address literal", ""},

@@ -30,6 +30,9 @@ func (d *Deliverer) exchangers(ctx context.Context, domain string) ([]string, *v
 	}
 	hosts := order(answer.Records, func(n int, swap func(i, j int)) { rand.Shuffle(n, swap) })
 	if len(hosts) == 0 {
+		if slices.ContainsFunc(answer.Records, func(mx resolver.MX) bool { return mx.Host != "" }) {
+			return refuse(noAddress()) // numbers only
+		}
 		return refuse(nullMX())
 	}
 	if hosts = before(hosts, answer.Records, d.isOwn); len(hosts) == 0 {

@@ -95,8 +95,11 @@ func dnsTemporary() verdict {
 
 // ofLookup is the verdict over a destination whose look-up failed.
 func ofLookup(err error) verdict {
-	if errors.Is(err, resolver.ErrNotFound) || errors.Is(err, resolver.ErrNoData) {
+	switch {
+	case errors.Is(err, resolver.ErrNotFound), errors.Is(err, resolver.ErrNoData):
 		return noSuchDomain()
+	case errors.Is(err, resolver.ErrUnusable):
+		return noAddress()
 	}
 	return dnsTemporary()
 }
