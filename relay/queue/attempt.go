@@ -107,9 +107,7 @@ func (c *Conductor) dotSent(j *job, id relay.ID, route relay.Route, recipients [
 	s := j.s.Clone()
 	s.Revision++
 	s.Route, s.RouteFixed = route, true
-	for _, i := range recipients {
-		s.Recipients[i].DotSent = true
-	}
+	markDots(s, recipients)
 	return c.record(j, s, relay.Event{At: time.Now(), Kind: relay.EventDotSent, Route: route})
 }
 

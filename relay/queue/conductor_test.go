@@ -221,6 +221,43 @@ func TestUnknownOutcomeIsLookedUpInSent(t *testing.T) {
 	}
 }
 
+// Promise G4 never costs a delivery: after a crash in the second transaction of a
+// message, the copy that the first one left in Sent says nothing about the second.
+func TestCopyOfOneTransactionProvesNoOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := message("b.example", "c.example")
+		var crash *relay.State
+		before := newStage(t, throughAccount, func(ctx context.Context, d *relay.Delivery) relay.Attempt {
+			a := answering(relay.Delivered, 250)(ctx, &relay.Delivery{Recipients: []int{0}, BeforeDot: d.BeforeDot})
+			b := answering(relay.Delivered, 250)(ctx, &relay.Delivery{Recipients: []int{1}, BeforeDot: d.BeforeDot})
+			a.Results = append(a.Results, b.Results...)
+			return a
+		})
+		before.store.fail = func(e relay.Event) error {
+			if e.Kind == relay.EventAttempt {
+				crash = before.store.states[m.ID].Clone() // what a crash here leaves
+			}
+			return nil
+		}
+		before.run(func() { before.put(m) })
+		var sent atomic.Int32
+		after := newStage(t, throughAccount, func(ctx context.Context, d *relay.Delivery) relay.Attempt {
+			sent.Add(int32(len(d.Recipients))) //nolint:gosec // two
+			return answering(relay.Delivered, 250)(ctx, d)
+		})
+		after.filer.found = relay.FoundYes
+		after.store.messages[m.ID], after.store.states[m.ID] = m, crash
+		after.run(func() {
+			after.after(time.Hour)
+			wantOutcome(t, after, m.ID, relay.Delivered, relay.Delivered)
+			if sent.Load() != 2 {
+				t.Errorf("sent to %d recipients again, want 2: nobody knows about them", sent.Load())
+			}
+		})
+	})
+}
+
 // crashed puts a message into the store as a crash after its final dot leaves it.
 func crashed(t *testing.T, st *stage, m *relay.Message) {
 	t.Helper()

@@ -24,6 +24,7 @@ type memStore struct {
 	contents map[relay.ID][]byte
 	events   map[relay.ID][]relay.Event
 	fail     func(relay.Event) error // asked before each Record
+	failOpen func() error            // asked before each Open
 }
 
 func newMemStore() *memStore {
@@ -79,6 +80,11 @@ func (st *memStore) Get(_ context.Context, id relay.ID) (*relay.Message, *relay.
 func (st *memStore) Open(_ context.Context, id relay.ID) (store.Content, error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	if st.failOpen != nil {
+		if err := st.failOpen(); err != nil {
+			return nil, err
+		}
+	}
 	return memContent(st.contents[id]), nil
 }
 

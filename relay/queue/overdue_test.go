@@ -75,6 +75,7 @@ func TestMessageThatSlowsItsLaneLetsTheOthersPass(t *testing.T) {
 			m := message("b.example")
 			bad.Store(m.ID)
 			st.put(m)
+			st.after(time.Second)
 			good := st.put(message("b.example"))
 			st.after(16 * time.Minute)
 			wantOutcome(t, st, good, relay.Delivered)

@@ -129,3 +129,41 @@ func TestFailedFlushPlansNothing(t *testing.T) {
 		})
 	})
 }
+
+// A content that cannot be read once delays a Sent copy, also while an attempt for
+// another recipient is under way.
+func TestUnreadableContentDelaysTheCopy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var attempts atomic.Int32
+		end := make(chan struct{})
+		st := newStage(t, throughAccount, func(ctx context.Context, d *relay.Delivery) relay.Attempt {
+			if attempts.Add(1) > 1 {
+				<-end
+				return answering(relay.Delivered, 250)(ctx, d)
+			}
+			a := answering(relay.Delivered, 250)(ctx, d)
+			a.Results[1].Outcome, a.Results[1].Reply.Code = relay.Deferred, 451
+			return a
+		})
+		st.filer.filed = []relay.Filed{{Status: relay.CopyPending}, {Status: relay.CopyFiled}}
+		st.o.CopyBackoff = Backoff{Steps: []time.Duration{90 * time.Second}, Then: time.Hour, GiveUpAfter: 24 * time.Hour}
+		st.run(func() {
+			id := st.put(message("b.example", "c.example"))
+			st.after(80 * time.Second) // the second attempt runs
+			var once sync.Once
+			st.store.failOpen = func() (err error) {
+				once.Do(func() { err = errors.New("input/output error") })
+				return err
+			}
+			st.after(10 * time.Minute)
+			if k := st.store.state(id).Copy; k.Status != relay.CopyFiled || len(st.log.faults) != 1 {
+				t.Errorf("the copy is %+v after %v", k, st.log.faults)
+			}
+			st.log.faults = nil
+			close(end)
+			synctest.Wait()
+			wantOutcome(t, st, id, relay.Delivered, relay.Delivered)
+		})
+	})
+}

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/relayd/relayd/relay"
@@ -11,21 +12,42 @@ import (
 const (
 	RuleFoundInSent  = "unknown.found_in_sent" // the provider had filed the message: delivered
 	RuleUnsearchable = "unknown.unsearchable"  // the mailbox could not be searched at the moment
+	RuleSeveral      = "unknown.several"       // several transactions were open: one copy in Sent proves none of them
 )
+
+// markDots notes in a state that a dot is about to leave for some recipients. If it is
+// not the only one without a recorded result, all of them are marked: after a crash
+// the copy of one transaction must not count as the delivery of another.
+func markDots(s *relay.State, recipients []int) {
+	open := 0
+	for i := range s.Recipients {
+		if s.Recipients[i].DotSent && !slices.Contains(recipients, i) {
+			open++
+		}
+	}
+	for _, i := range recipients {
+		s.Recipients[i].DotSent = true
+	}
+	for i := range s.Recipients {
+		if open > 0 && s.Recipients[i].DotSent {
+			s.Recipients[i].Rule = RuleSeveral
+		}
+	}
+}
 
 // maxLookUps is after how many attempts a mailbox that cannot be searched at the
 // moment no longer keeps a message of unknown outcome from being sent again.
 const maxLookUps = 3
 
 // unknownOf gives the recipients of a delivery whose outcome is unknown and that a
-// look into Sent can decide: through an account, and only as long as nobody else
-// got the message, since the copy of another transaction would prove nothing.
+// look into Sent can decide: through an account, and only as long as no other
+// transaction can have left a copy there, which would prove nothing.
 func unknownOf(j *job, d *relay.Delivery) []int {
 	if j.s == nil || d.Route.Kind != relay.RouteAccount {
 		return nil
 	}
 	for i := range j.s.Recipients {
-		if j.s.Recipients[i].Outcome == relay.Delivered {
+		if r := &j.s.Recipients[i]; r.Outcome == relay.Delivered || r.Outcome == relay.Unknown && r.Rule == RuleSeveral {
 			return nil
 		}
 	}
