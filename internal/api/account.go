@@ -29,7 +29,7 @@ type AccountInput struct {
 	Provider     string  `json:"provider,omitempty" enum:"imap" doc:"Absent means imap"`
 	SMTP         Server  `json:"smtp"`
 	IMAP         Server  `json:"imap"`
-	Password     *string `json:"password,omitempty" minLength:"1" maxLength:"1024" writeOnly:"true" doc:"Absent leaves the password as it is"`
+	Password     *string `json:"password,omitempty" minLength:"1" maxLength:"1024" writeOnly:"true" doc:"Absent leaves the password as it is; needed again if a server has another host or loses its TLS"`
 	SentFolder   string  `json:"sent_folder,omitempty" maxLength:"255" doc:"Absent finds it"`
 }
 

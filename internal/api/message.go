@@ -32,7 +32,7 @@ type MessageDetail struct {
 type Recipient struct {
 	Address  string     `json:"address"`
 	Outcome  string     `json:"outcome" enum:"pending,deferred,unknown,held,delivered,failed,cancelled"`
-	Attempts int        `json:"attempts"`
+	Attempts int        `json:"attempts" doc:"Attempts that put the recipient off; trouble of an account or a destination does not count"`
 	Next     *time.Time `json:"next,omitempty" doc:"Not before"`
 	Rule     string     `json:"rule,omitempty" doc:"The reply rule of the last answer"`
 	Reply    string     `json:"reply,omitempty" doc:"The peer's last words"`

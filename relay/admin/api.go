@@ -20,7 +20,7 @@ func (s *Server) build() error {
 	}
 	mux.HandleFunc("GET "+api.DocumentPath, s.serveDocument)
 	if s.opt.Metrics != nil {
-		mux.Handle("GET /metrics", s.opt.Metrics)
+		mux.HandleFunc("GET /metrics", s.serveMetrics)
 	}
 	mux.HandleFunc("/", unknown(mux))
 	s.handler = s.protect(mux)
@@ -79,6 +79,16 @@ func orUnknown(version string) string {
 func (s *Server) serveDocument(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/vnd.oai.openapi+json;version=3.1")
 	_, _ = w.Write(s.document) // a caller that is gone needs no answer
+}
+
+// serveMetrics shows them to operators: they count the mail of everybody, so a token
+// of one organisation does not reach them.
+func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	if err := callerOf(r.Context()).operator(); err != nil && !s.opt.MetricsOpen {
+		writeProblem(w, http.StatusForbidden, err.Error())
+		return
+	}
+	s.opt.Metrics.ServeHTTP(w, r)
 }
 
 // unknown answers what no operation matches: 405 where another method would

@@ -9,6 +9,7 @@ import (
 	"github.com/relayd/relayd/internal/api"
 	"github.com/relayd/relayd/internal/mailaddr"
 	"github.com/relayd/relayd/relay"
+	"github.com/relayd/relayd/store"
 )
 
 // explanations serves "what would happen to such a message, and why?".
@@ -46,9 +47,23 @@ func (e explanations) explain(ctx context.Context, in *creation[api.ExplainInput
 		return nil, err
 	}
 	return &explanation{Body: api.Explanation{
-		Allowed: x.Allowed, Refusal: x.Refusal, User: x.User, Account: x.Account,
+		Allowed: x.Allowed, Refusal: x.Refusal,
+		User: within(ctx, e.dir.Users(), x.User, userOwner), Account: within(ctx, e.dir.Accounts(), x.Account, accountOwner),
 		Route: viewRoute(x.Route), Lanes: texts(x.Lanes), Steps: texts(x.Steps),
 	}}, nil
+}
+
+// within gives the id of a record if the caller reaches it: anybody may ask about an
+// address of another organisation, and must not learn that it has a user (attacks
+// W10).
+func within[T any](ctx context.Context, table store.Table[T], id string, owner func(*T) string) string {
+	if id == "" {
+		return ""
+	}
+	if _, err := find(ctx, table, id, owner); err != nil {
+		return ""
+	}
+	return id
 }
 
 func addresses(in api.ExplainInput) (from relay.Address, rcpts []relay.Address, err error) {

@@ -182,10 +182,18 @@ func (f *fakeAccounts) Cancel(id string) {
 	}
 }
 
-type fakeExplainer struct{}
+type fakeExplainer struct{ dir store.Directory }
 
-func (fakeExplainer) Explain(_ context.Context, login string, from relay.Address, rcpts []relay.Address) (relay.Explanation, error) {
+func (f fakeExplainer) Explain(ctx context.Context, login string, from relay.Address, rcpts []relay.Address) (relay.Explanation, error) {
+	var user, account string
+	if u, err := f.dir.UserByAddress(ctx, from); err == nil {
+		user = u.ID
+	}
+	if a, err := f.dir.AccountByAddress(ctx, from); err == nil {
+		account = a.ID
+	}
 	return relay.Explanation{
+		User: user, Account: account,
 		Allowed: true, Route: relay.Route{Kind: relay.RouteDirect, Rule: "no_user", Reason: "nobody has " + from.String()},
 		Lanes: []string{"destination " + rcpts[0].Domain}, Steps: []string{login + " may send as " + from.String()},
 	}, nil

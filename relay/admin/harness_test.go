@@ -68,7 +68,7 @@ func newRig(t *testing.T, adjust ...func(*Options)) *rig {
 	opt := Options{
 		Address: "127.0.0.1:0", Socket: r.socket, Version: "test",
 		Directory: dir, Queue: r.queue, Conductor: r.queue, Accounts: r.accounts, Verifier: r.accounts,
-		Explainer: fakeExplainer{}, Passwords: &fakePasswords{}, Keys: fakeKeys{},
+		Explainer: fakeExplainer{dir}, Passwords: &fakePasswords{}, Keys: fakeKeys{},
 		Log: slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now: func() time.Time { return r.now() },
 	}
@@ -315,7 +315,7 @@ func newHandlerRig(t testing.TB) *Server {
 	t.Cleanup(func() { _ = dir.Close() })
 	q, a := &fakeQueue{}, newFakeAccounts(dir)
 	s, err := New(Options{
-		Directory: dir, Queue: q, Conductor: q, Accounts: a, Verifier: a, Explainer: fakeExplainer{},
+		Directory: dir, Queue: q, Conductor: q, Accounts: a, Verifier: a, Explainer: fakeExplainer{dir},
 		Passwords: &fakePasswords{}, Keys: fakeKeys{}, Log: discard(),
 	})
 	if err != nil {

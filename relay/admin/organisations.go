@@ -120,7 +120,7 @@ func (o organisations) remove(ctx context.Context, in *byID) (*struct{}, error) 
 	}
 	err := o.dir.Organisations().Delete(ctx, in.ID)
 	if errors.Is(err, store.ErrInUse) {
-		return nil, &Conflict{Message: "The organisation still has users, accounts, submitters or keys. Delete those first."}
+		return nil, &Conflict{Message: "The organisation still has users, accounts, submitters, keys or tokens. Delete those first."}
 	}
 	return nil, err
 }

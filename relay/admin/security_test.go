@@ -128,6 +128,14 @@ func TestW10ForeignIsNotFound(t *testing.T) {
 		}
 	}
 	r.as(token, "GET", "/messages/"+own, nil).is(200)
+	r.ask("POST", "/submitters", api.SubmitterInput{Login: "ours", Organisation: ours.ID}).is(201)
+	question := api.ExplainInput{Submitter: "ours", From: jane.Address, Recipients: []string{"bob@world.example"}}
+	if x := read[api.Explanation](r.as(token, "POST", "/explain", question).is(200)); x.User != "" || x.Account != "" {
+		t.Errorf("an explanation names a foreign user and account: %+v", x)
+	}
+	if x := read[api.Explanation](r.ask("POST", "/explain", question).is(200)); x.User != jane.ID || x.Account != account.ID {
+		t.Errorf("the operator is not told user and account: %+v", x)
+	}
 	r.as(token, "POST", "/explain", api.ExplainInput{Submitter: "theirs", From: "a@b.example"}).is(422).names("body.submitter")
 	r.as(token, "POST", "/users", api.UserInput{Address: "x@theirs.example"}).is(422).names("body.address").says("another organisation")
 	if strings.Contains(strings.Join(r.bodies[len(r.bodies)-1:], ""), theirs.Name) {
@@ -244,6 +252,8 @@ func TestW14Metrics(t *testing.T) {
 	closed.do("GET", "/metrics", nil, request{}).is(401)
 	closed.do("GET", "/metrics", nil, request{token: closed.token}).is(200).says("up 1")
 	closed.do("GET", "/metrics", nil, request{client: closed.overSocket()}).is(200)
+	ours, _ := closed.company("ours.example")
+	closed.do("GET", "/metrics", nil, request{token: closed.newToken(t, ours.ID)}).is(403)
 	open := newRig(t, func(o *Options) { o.Metrics, o.MetricsOpen = metrics, true })
 	open.do("GET", "/metrics", nil, request{}).is(200)
 	opt := open.server.opt
