@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -87,22 +88,22 @@ func (d *Dovecot) configure() {
 		users = append(users, u.Login+":{PLAIN}"+u.Password)
 	}
 	WriteFile(d.tb, d.Path("users"), users...)
-	lines := append(d.o.First[:len(d.o.First):len(d.o.First)],
-		"base_dir = "+MakeDir(d.tb, d.Path("run")),
-		"state_dir = "+MakeDir(d.tb, d.Path("state")),
+	lines := slices.Concat(d.o.First, []string{
+		"base_dir = " + MakeDir(d.tb, d.Path("run")),
+		"state_dir = " + MakeDir(d.tb, d.Path("state")),
 		"log_path = /dev/stderr",
 		"protocols = imap",
-		"listen = "+d.o.Host,
+		"listen = " + d.o.Host,
 		"first_valid_uid = 1",
-		"mail_location = maildir:"+d.Path("mail")+"/%u",
-		"passdb {\n driver = passwd-file\n args = username_format=%u "+d.Path("users")+"\n}",
+		"mail_location = maildir:" + d.Path("mail") + "/%u",
+		"passdb {\n driver = passwd-file\n args = username_format=%u " + d.Path("users") + "\n}",
 		fmt.Sprintf("userdb {\n driver = static\n args = uid=%d gid=%d home=%s/%%u\n}", dovecotOwner, dovecotOwner, d.Path("mail")),
 		"auth_mechanisms = plain login",
 		"auth_verbose = yes",
 		d.listener(),
-		"service auth {\n unix_listener "+d.AuthSocket+" {\n  mode = 0666\n }\n}",
+		"service auth {\n unix_listener " + d.AuthSocket + " {\n  mode = 0666\n }\n}",
 		"mail_max_userip_connections = 100",
-	)
+	})
 	lines = append(lines, d.tls()...)
 	lines = append(lines, d.folders()...)
 	if d.o.NoUIDPlus || d.o.NoSpecial {

@@ -118,8 +118,8 @@ func (p *Postfix) configure() {
 
 // master is Debian's master.cf without chroot and without what a test never uses.
 func (p *Postfix) master() []string {
-	lines := []string{fmt.Sprintf("%s inet n - n - - smtpd", p.Address), "postlog unix-dgram n - n - 1 postlogd"}
-	for _, s := range []string{
+	return []string{
+		fmt.Sprintf("%s inet n - n - - smtpd", p.Address), "postlog unix-dgram n - n - 1 postlogd",
 		"pickup unix n - n 60 1 pickup", "cleanup unix n - n - 0 cleanup", "qmgr unix n - n 300 1 qmgr",
 		"tlsmgr unix - - n 1000? 1 tlsmgr", "rewrite unix - - n - - trivial-rewrite", "bounce unix - - n - 0 bounce",
 		"defer unix - - n - 0 bounce", "trace unix - - n - 0 bounce", "verify unix - - n - 1 verify",
@@ -127,10 +127,7 @@ func (p *Postfix) master() []string {
 		"smtp unix - - n - - smtp", "relay unix - - n - - smtp", "showq unix n - n - - showq", "error unix - - n - - error",
 		"retry unix - - n - - error", "discard unix - - n - - discard", "local unix - n n - - local",
 		"virtual unix - n n - - virtual", "lmtp unix - - n - - lmtp", "anvil unix - - n - 1 anvil", "scache unix - - n - 1 scache",
-	} {
-		lines = append(lines, s)
 	}
-	return lines
 }
 
 // Mailbox reads the messages of a Maildir below virtual_mailbox_base, in no order.
