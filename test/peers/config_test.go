@@ -63,6 +63,9 @@ func (w *world) newRelayd() *relayd {
 	w.t.Cleanup(func() {
 		client.Close()
 		r.kill()
+		if strings.Contains(r.logged(), "DATA RACE") {
+			w.t.Error("the race detector found something in relayd")
+		}
 		if w.t.Failed() {
 			w.t.Logf("log of relayd:\n%s", r.logged())
 		}

@@ -17,7 +17,6 @@ type gate struct {
 	mu       sync.Mutex
 	listener net.Listener
 	open     map[net.Conn]bool
-	passed   int // how many connections went through
 }
 
 // newGate makes an open gate before a server.
@@ -67,7 +66,6 @@ func (g *gate) pass(client net.Conn) {
 		return
 	}
 	g.mu.Lock()
-	g.passed++
 	g.open[client], g.open[server] = true, true
 	g.mu.Unlock()
 	var both sync.WaitGroup

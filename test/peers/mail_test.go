@@ -1,14 +1,13 @@
 package peers
 
 import (
+	"bufio"
 	"net/textproto"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-
-	"bufio"
 )
 
 // letter is a message as it lies in a Maildir, with the line ends of the wire.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,29 +24,45 @@ const sideBySide = "6"
 
 var (
 	binary string       // the program, built once
+	octet  int          // the second part of every address of this run
 	worlds atomic.Int32 // how many worlds were made
 )
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", sideBySide); err != nil {
-		panic(err)
-	}
+	os.Exit(run(m))
+}
+
+// run builds the program and runs the tests. A run that cannot begin is a failure.
+func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "relayd-peers-")
 	if err != nil {
 		panic(err)
 	}
+	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "relayd")
-	build := exec.CommandContext(context.Background(), "go", "build", "-o", binary, "github.com/relayd/relayd/cmd/relayd")
-	out, err := build.CombinedOutput()
-	code := 1
-	if err != nil {
+	args := append(append([]string{"build"}, buildFlags...), "-o", binary, "github.com/relayd/relayd/cmd/relayd")
+	if out, err := exec.CommandContext(context.Background(), "go", args...).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build relayd: %v\n%s", err, out)
-	} else {
-		code = m.Run()
+		return 1
 	}
-	os.RemoveAll(dir) //nolint:errcheck // the system clears it away
-	os.Exit(code)
+	claim := claimNetwork()
+	defer claim.Close()
+	if err := flag.Set("test.parallel", sideBySide); err != nil {
+		panic(err)
+	}
+	return m.Run()
+}
+
+// claimNetwork chooses addresses that no other run of these tests uses at the same
+// time: whoever holds the listener has the network.
+func claimNetwork() net.Listener {
+	for octet = 80; octet < 120; octet++ {
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.%d.0.1:1", octet)); err == nil {
+			return l
+		}
+	}
+	panic("no network on loopback is free")
 }
 
 // world is where one test happens: a network of its own on loopback, the names in
@@ -73,7 +90,7 @@ func newWorld(t *testing.T) *world {
 	if os.Geteuid() != 0 {
 		t.Skip("the servers of these tests can only be started by root")
 	}
-	w := &world{t: t, network: fmt.Sprintf("127.80.%d.", worlds.Add(1)), authority: relaytest.NewAuthority(t)}
+	w := &world{t: t, network: fmt.Sprintf("127.%d.%d.", octet, worlds.Add(1)), authority: relaytest.NewAuthority(t)}
 	w.roots = filepath.Join(relaytest.OpenDir(t), "authority.pem")
 	relaytest.WriteFile(t, w.roots, string(w.authority.PEM()))
 	return w
