@@ -210,6 +210,13 @@ func (r *fakeReporter) Report(_ context.Context, m *relay.Message, _ *relay.Stat
 	return m.ID.Derive(kind.String()), nil
 }
 
+// made gives the kinds of all reports.
+func (r *fakeReporter) made() []relay.ReportKind {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.kinds)
+}
+
 // fakeAccounts parks by turning the router to hold.
 type fakeAccounts struct {
 	mu      sync.Mutex

@@ -29,8 +29,9 @@ func TestMessagesOfARestingLaneAreToldAboutAndEnd(t *testing.T) {
 				ids = append(ids, st.put(message("b.example")))
 			}
 			st.after(DefaultDelayAfter + 2*overdueEvery)
-			if n := len(st.reporter.kinds); n != len(ids) || slices.Max(st.reporter.kinds) != relay.ReportDelay {
-				t.Errorf("%d delay notices for %d messages", n, len(ids))
+			want := slices.Repeat([]relay.ReportKind{relay.ReportDelay}, len(ids))
+			if got := st.reporter.made(); !slices.Equal(got, want) {
+				t.Errorf("reports %v for %d messages", got, len(ids))
 			}
 			st.after(5*24*time.Hour - time.Since(start) + 2*overdueEvery)
 			// Those that met the trouble wait for the end of its pause, at most a day.
@@ -50,7 +51,7 @@ func TestMessagesOfARestingLaneAreToldAboutAndEnd(t *testing.T) {
 					t.Error("a message that was given up was not reported")
 				}
 			}
-			if n := len(st.reporter.kinds); n != 2*len(ids) {
+			if n := len(st.reporter.made()); n != 2*len(ids) {
 				t.Errorf("%d reports for %d messages", n, len(ids))
 			}
 		})

@@ -136,6 +136,7 @@ func TestUnreadableContentDelaysTheCopy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var attempts atomic.Int32
+		var broken atomic.Bool
 		end := make(chan struct{})
 		st := newStage(t, throughAccount, func(ctx context.Context, d *relay.Delivery) relay.Attempt {
 			if attempts.Add(1) > 1 {
@@ -147,15 +148,17 @@ func TestUnreadableContentDelaysTheCopy(t *testing.T) {
 			return a
 		})
 		st.filer.filed = []relay.Filed{{Status: relay.CopyPending}, {Status: relay.CopyFiled}}
+		st.store.failOpen = func() error {
+			if broken.Swap(false) {
+				return errors.New("input/output error")
+			}
+			return nil
+		}
 		st.o.CopyBackoff = Backoff{Steps: []time.Duration{90 * time.Second}, Then: time.Hour, GiveUpAfter: 24 * time.Hour}
 		st.run(func() {
 			id := st.put(message("b.example", "c.example"))
 			st.after(80 * time.Second) // the second attempt runs
-			var once sync.Once
-			st.store.failOpen = func() (err error) {
-				once.Do(func() { err = errors.New("input/output error") })
-				return err
-			}
+			broken.Store(true)
 			st.after(10 * time.Minute)
 			if k := st.store.state(id).Copy; k.Status != relay.CopyFiled || len(st.log.faults) != 1 {
 				t.Errorf("the copy is %+v after %v", k, st.log.faults)
