@@ -38,6 +38,15 @@ func TestOneThatStaysHeldKeepsNoOtherHeld(t *testing.T) {
 			if st.c.Held() != 1 || st.store.state(half.ID).Hold == nil || len(st.store.eventsOf(half.ID)) != released {
 				t.Errorf("%d held; events %q", st.c.Held(), st.store.eventsOf(half.ID))
 			}
+			again := throughAccount
+			again.Account = "a2" // the same address, connected again
+			st.router.set(again)
+			st.accounts.change()
+			st.after(time.Second)
+			wantOutcome(t, st, half.ID, relay.Delivered, relay.Delivered)
+			if s := st.store.state(half.ID); s.Route.Account != "a2" || st.c.Held() != 0 {
+				t.Errorf("route %+v, %d held", s.Route, st.c.Held())
+			}
 		})
 	})
 }

@@ -85,8 +85,9 @@ func laneOf(route relay.Route, m *relay.Message, i int) laneKey {
 // recipients had got the message through it.
 const RuleAccountGone = "account.gone"
 
-// routeOf asks the router. Once a final dot was sent the route is fixed: the
-// router can then only hold the message.
+// routeOf asks the router. Once a final dot was sent the kind of the route is fixed:
+// the router can then only hold the message, or name another account of its sender,
+// such as one that was removed and connected again.
 func (c *Conductor) routeOf(ctx context.Context, m *relay.Message, s *relay.State) (relay.Route, error) {
 	route, err := c.o.Router.Route(ctx, m)
 	if err != nil || !s.RouteFixed {
@@ -94,9 +95,9 @@ func (c *Conductor) routeOf(ctx context.Context, m *relay.Message, s *relay.Stat
 	}
 	fixed := s.Route
 	switch {
-	case fixed.Kind != relay.RouteAccount, route.Kind == relay.RouteAccount && route.Account == fixed.Account:
+	case fixed.Kind != relay.RouteAccount:
 		return fixed, nil
-	case route.Kind == relay.RouteHold:
+	case route.Kind == relay.RouteAccount, route.Kind == relay.RouteHold:
 		return route, nil
 	}
 	return relay.Route{
