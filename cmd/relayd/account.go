@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"strconv"
 
@@ -105,7 +107,7 @@ func (r *remote) accountUpdate() *cobra.Command {
 				}
 			}
 			if a, err = client.UpdateAccount(ctx, a.ID, a.Revision, in); err != nil {
-				return err
+				return withoutPassword(&in, err)
 			}
 			if err := r.account(a); err != nil || !verify {
 				return err
@@ -116,6 +118,15 @@ func (r *remote) accountUpdate() *cobra.Command {
 	c.Flags().BoolVar(&newPassword, "password", false, "ask for a new password")
 	c.Flags().BoolVar(&verify, "verify", false, "verify the account at once")
 	return c
+}
+
+// withoutPassword adds to a refusal how a password is given, if none was.
+func withoutPassword(in *api.AccountInput, err error) error {
+	var refused *apiclient.Error
+	if in.Password != nil || !errors.As(err, &refused) || refused.Field() != "password" {
+		return err
+	}
+	return fmt.Errorf("%w Add --password or --password-stdin", err)
 }
 
 func (r *remote) accountList() *cobra.Command {

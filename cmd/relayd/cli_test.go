@@ -153,6 +153,9 @@ func TestAccounts(t *testing.T) {
 		$ relayd account list --state unverified
 		out: jane@acme.example unverified
 		out: office@acme.example unverified
+		$ relayd account update jane@acme.example --smtp new.example.com:587
+		exit: 1
+		err: password: The password is needed again. Add --password or --password-stdin
 		$ relayd account update jane@acme.example --smtp nonsense
 		exit: 2
 		err: --smtp must be HOST:PORT, such as smtp.example.com:587

@@ -131,6 +131,8 @@ func (m *memoryAccounts) Save(ctx context.Context, a *relay.Account, password re
 		m.bad = password == "wrong"
 		m.mu.Unlock()
 		a.Password = []byte("sealed")
+	} else if a.SMTP.Host == "new.example.com" {
+		return &relay.FieldError{Field: "password", Message: "The password is needed again."}
 	}
 	return m.dir.Accounts().Put(ctx, a)
 }
