@@ -48,6 +48,9 @@ var cases = map[string]struct {
 	"Connection":        {func(m *Metrics) { m.Connection(relay.RouteAccount, true); m.Connection(relay.RouteAccount, false) }, []string{`relayd_connections_used_total{kind="reused",route="account"} 1`, `relayd_connections_used_total{kind="new",route="account"} 1`}},
 	"DialRefused":       {func(m *Metrics) { m.DialRefused() }, []string{`relayd_dials_refused_total 1`}},
 	"Flushed":           {func(m *Metrics) { m.Flushed(20, time.Millisecond) }, []string{`relayd_journal_flushes_total 1`, `relayd_journal_group_records_bucket{le="16"} 0`, `relayd_journal_group_records_bucket{le="32"} 1`, `relayd_journal_flush_seconds_sum 0.001`}},
+	"WatchCertificate": {func(m *Metrics) {
+		m.WatchCertificate(func() time.Time { return time.Unix(1_800_000_000, 0) })
+	}, []string{`relayd_certificate_expires_seconds 1.8e+09`}},
 	"WatchQueue": {func(m *Metrics) {
 		m.WatchQueue(func() QueueState { return QueueState{Messages: 7, Bytes: 700, Held: 2, Oldest: 60} })
 	}, []string{`relayd_queue_messages 7`, `relayd_queue_bytes 700`, `relayd_queue_held 2`, `relayd_queue_oldest_seconds 60`}},

@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/relayd/relayd/relay"
@@ -43,6 +45,15 @@ func (c *queueCollector) Collect(out chan<- prometheus.Metric) {
 	out <- prometheus.MustNewConstMetric(c.bytes, prometheus.GaugeValue, float64(s.Bytes))
 	out <- prometheus.MustNewConstMetric(c.held, prometheus.GaugeValue, float64(s.Held))
 	out <- prometheus.MustNewConstMetric(c.oldest, prometheus.GaugeValue, s.Oldest)
+}
+
+// WatchCertificate shows when the certificate of the listeners ends, as read tells it
+// whenever somebody asks. It may be called once; read must be quick.
+func (m *Metrics) WatchCertificate(read func() time.Time) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "relayd_certificate_expires_seconds",
+		Help: "When the certificate of the listeners ends, in seconds since 1970.",
+	}, func() float64 { return float64(read().Unix()) }))
 }
 
 // WatchAccounts shows how many accounts are in each state, as read tells it

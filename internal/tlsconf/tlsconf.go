@@ -158,11 +158,3 @@ func (k *Keeper) Server() *tls.Config {
 func Client(host string, roots *x509.CertPool) *tls.Config {
 	return &tls.Config{ServerName: host, RootCAs: roots, MinVersion: tls.VersionTLS12}
 }
-
-// Opportunistic makes the settings for an MX without a policy: encrypted is
-// better than clear, whoever it is (RFC 7435). No secret may ever go through it.
-func Opportunistic(host string) *tls.Config {
-	cfg := Client(host, nil)
-	cfg.InsecureSkipVerify = true //nolint:gosec // RFC 7435: there is nothing to verify against
-	return cfg
-}

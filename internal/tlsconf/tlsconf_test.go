@@ -177,7 +177,4 @@ func TestClientSettings(t *testing.T) {
 	if cfg := Client("a.example", nil); cfg.InsecureSkipVerify || cfg.ServerName != "a.example" || cfg.MinVersion != tls.VersionTLS12 {
 		t.Errorf("%+v", cfg)
 	}
-	if cfg := Opportunistic("a.example"); !cfg.InsecureSkipVerify || cfg.ServerName != "a.example" {
-		t.Errorf("%+v", cfg)
-	}
 }
