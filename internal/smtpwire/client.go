@@ -13,7 +13,7 @@ import (
 // ClientTimeouts bounds each wait of a Client. A zero field is its default.
 type ClientTimeouts struct {
 	Greeting  time.Duration // the 220 of a new connection
-	Command   time.Duration // EHLO, STARTTLS, AUTH, RSET and NOOP
+	Command   time.Duration // EHLO, STARTTLS, AUTH and RSET
 	Handshake time.Duration // TLS
 	Mail      time.Duration
 	Rcpt      time.Duration
@@ -188,25 +188,6 @@ func (c *Client) Hello(ctx context.Context) error {
 		return c.breakWith(refused(relay.AtConnect, reply))
 	}
 	return nil
-}
-
-// Noop asks for a sign of life.
-func (c *Client) Noop(ctx context.Context) error { return c.simple(ctx, "NOOP") }
-
-// Reset gives up a transaction.
-func (c *Client) Reset(ctx context.Context) error { return c.simple(ctx, "RSET") }
-
-func (c *Client) simple(ctx context.Context, line string) error {
-	release, err := c.begin(ctx, relay.AtMail)
-	if err != nil {
-		return err
-	}
-	defer release()
-	reply, err := c.command(relay.AtMail, c.opts.Timeouts.Command, line)
-	if err == nil && reply.Code != 250 {
-		err = c.breakWith(refused(relay.AtMail, reply))
-	}
-	return err
 }
 
 // Quit takes leave and closes the connection. It waits for the answer, so that

@@ -169,8 +169,8 @@ func TestBeginning(t *testing.T) {
 // TestErrorsAreTyped: every failure can be classified.
 func TestErrorsAreTyped(t *testing.T) {
 	t.Parallel()
-	c := greeted(t, smtpwire.ClientOptions{}, hello+"C: NOOP\nS: 500 what\nend")
-	err := c.Noop(t.Context())
+	c := greeted(t, smtpwire.ClientOptions{}, hello+"C~ EHLO\nS: 500 what\nC~ HELO\nS: 500 what\nend")
+	err := c.Hello(t.Context())
 	var e *smtpwire.ClientError
 	if !errors.As(err, &e) || e.Answer("gmail").Provider != "gmail" || e.Answer("").Reply.Code != 500 {
 		t.Errorf("%v", err)

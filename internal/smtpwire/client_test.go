@@ -291,7 +291,7 @@ func TestContextEndsAtOnce(t *testing.T) {
 		"handshake": {"silence", func(ctx context.Context, c *smtpwire.Client) error {
 			return c.ImplicitTLS(ctx, &tls.Config{ServerName: "x", MinVersion: tls.VersionTLS12})
 		}},
-		"RSET": {"silence", func(ctx context.Context, c *smtpwire.Client) error { return c.Reset(ctx) }},
+		"QUIT": {"silence", func(ctx context.Context, c *smtpwire.Client) error { return c.Quit(ctx) }},
 		"MAIL": {"silence", func(ctx context.Context, c *smtpwire.Client) error {
 			_, err := c.Send(ctx, message("a@b.example"))
 			return err
@@ -307,7 +307,7 @@ func TestContextEndsAtOnce(t *testing.T) {
 			if !errors.Is(err, why) || time.Since(start) > 5*time.Second || client.Usable() {
 				t.Errorf("after %s: %v", time.Since(start), err)
 			}
-			if err := client.Noop(t.Context()); err == nil {
+			if err := client.Hello(t.Context()); err == nil {
 				t.Error("the broken connection took another command")
 			}
 		})
