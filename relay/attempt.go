@@ -47,4 +47,8 @@ type Trouble struct {
 	Rule  string
 	Reply Reply
 	Hint  string
+
+	// Version is Account.Version of the credentials that met the trouble; 0 if it is
+	// not about credentials. Trouble of older ones than the account has now is over.
+	Version uint64
 }

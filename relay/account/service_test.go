@@ -213,6 +213,12 @@ func TestPark(t *testing.T) {
 		t.Errorf("one that was never proved: %v, %s", err, w.stored().State)
 	}
 	w.verify()
+	old := trouble
+	old.Version = w.stored().Version + 1 // not the one that it has now
+	if err := w.service.Park(t.Context(), "a1", old); err != nil || w.stored().State != relay.AccountVerified {
+		t.Errorf("trouble of other credentials: %v, %s", err, w.stored().State)
+	}
+	trouble.Version = w.stored().Version
 	if err := w.service.Park(t.Context(), "a1", trouble); err != nil {
 		t.Fatal(err)
 	}

@@ -25,13 +25,13 @@ func restore(a *relay.Account, state relay.AccountState, reason string, now time
 
 // Park notes that a proved account needs a person: its mail is held from now on,
 // and what is in flight is broken off. One sign-in is tried without a person after
-// t.Pause, though not before Options.RetryEvery. An account that was never proved,
-// or is parked already, stays as it is.
+// t.Pause, though not before Options.RetryEvery. An account that was never proved, is
+// parked already, or has got other credentials since, stays as it is.
 func (s *Service) Park(ctx context.Context, id string, t relay.Trouble) error {
 	now := time.Now()
 	retryAt := now.Add(max(t.Pause, s.o.RetryEvery))
 	a, changed, err := s.update(ctx, id, func(a *relay.Account) bool {
-		if !a.State.Usable() {
+		if !a.State.Usable() || t.Version != 0 && t.Version != a.Version {
 			return false
 		}
 		park(a, reasonOf(&t), now, retryAt)

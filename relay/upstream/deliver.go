@@ -53,6 +53,9 @@ func (d *Deliverer) Deliver(ctx context.Context, del *relay.Delivery) relay.Atte
 	a.job = b
 	a.run(jobCtx, account)
 	d.jobs.end(account, b)
+	if a.out.Trouble != nil && a.cred != nil {
+		a.out.Trouble.Version = a.cred.Account.Version
+	}
 	a.out.Ended = time.Now()
 	return a.out
 }

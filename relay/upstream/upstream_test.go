@@ -86,7 +86,10 @@ func TestNoSignIn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			janes(t, nil, c.script).check(t, delivery(1), c.want)
+			a := janes(t, nil, c.script).check(t, delivery(1), c.want)
+			if a.Trouble != nil && a.Trouble.Version != 1 {
+				t.Errorf("trouble of version %d", a.Trouble.Version)
+			}
 		})
 	}
 }
