@@ -49,6 +49,9 @@ func openBoltFile(name string, buckets [][]byte) (db *bolt.DB, err error) {
 			db, err = nil, fmt.Errorf("%s: %v: %w", name, p, ErrDamaged)
 		}
 	}()
+	if err := checkBolt(name); err != nil {
+		return nil, err
+	}
 	_, statErr := os.Stat(name)
 	db, err = bolt.Open(name, 0o600, &bolt.Options{
 		Timeout: boltLockWait, FreelistType: bolt.FreelistMapType, NoFreelistSync: true,
