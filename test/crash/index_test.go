@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,6 +15,8 @@ func TestTortureLostIndexLosesNothing(t *testing.T) {
 	t.Parallel()
 	for name, damage := range map[string]func(name string) error{
 		"deleted": os.Remove,
+		"cut":     func(name string) error { return os.Truncate(name, 10_000) },
+		"torn":    tear,
 		"emptied": func(name string) error { return os.Truncate(name, 0) },
 		"overwritten": func(name string) error {
 			return os.WriteFile(name, make([]byte, 64<<10), 0o600)
@@ -39,4 +42,14 @@ func TestTortureLostIndexLosesNothing(t *testing.T) {
 			w.settle()
 		})
 	}
+}
+
+// tear loses a part in the middle of a file, as disks do that lie about flushes.
+func tear(name string) error {
+	f, err := os.OpenFile(name, os.O_WRONLY, 0) //nolint:gosec // the test's own file
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(make([]byte, 16<<10), 8<<10)
+	return errors.Join(err, f.Close())
 }
