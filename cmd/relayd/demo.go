@@ -59,11 +59,12 @@ func demo(ctx context.Context, e *environment, once bool) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, relayd.stop()) }()
-	if err := d.play(ctx, relayd); err != nil {
-		return err
+	err = d.play(ctx, relayd)
+	if ctx.Err() != nil {
+		return nil // Ctrl-C is how it ends, at any moment
 	}
-	if once {
-		return nil
+	if err != nil || once {
+		return err
 	}
 	d.invite(relayd)
 	select {

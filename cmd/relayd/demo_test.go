@@ -44,3 +44,34 @@ func TestDemoShowsTheMainJob(t *testing.T) {
 		t.Errorf("the demo left %s behind: %v", place[1], err)
 	}
 }
+
+// Ctrl-C in the middle of the story is an ordinary end.
+func TestDemoEndsAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	ctx, interrupt := context.WithTimeout(t.Context(), time.Minute)
+	defer interrupt()
+	var errs strings.Builder
+	verifying := &trigger{text: "Sign in to the outgoing server", fire: interrupt}
+	e := &environment{stdin: strings.NewReader(""), stdout: verifying, stderr: &errs}
+	if err := run(ctx, e, []string{"demo"}); err != nil {
+		t.Errorf("demo: %v", err)
+	}
+	if !verifying.fired || errs.Len() > 0 {
+		t.Errorf("it was interrupted: %v; it says %q", verifying.fired, errs.String())
+	}
+}
+
+// trigger is an output that does something when a text comes.
+type trigger struct {
+	text  string
+	fire  func()
+	fired bool
+}
+
+func (w *trigger) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), w.text) {
+		w.fired = true
+		w.fire()
+	}
+	return len(p), nil
+}

@@ -51,7 +51,6 @@ const (
 	FieldFolder    = "folder"
 	FieldCopy      = "sent_copy"
 	FieldReport    = "report" // id of a DSN or notice
-	FieldLane      = "lane"
 	FieldPause     = "pause_ms"
 	FieldTook      = "took_ms"
 	FieldError     = "error"

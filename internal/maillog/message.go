@@ -2,7 +2,6 @@ package maillog
 
 import (
 	"log/slog"
-	"time"
 
 	"github.com/relayd/relayd/relay"
 )
@@ -51,11 +50,6 @@ func (l *Log) Released(m *relay.Message, by string) {
 	l.write(slog.LevelInfo, "released", id(m), text(FieldBy, by))
 }
 
-// Retried tells that somebody asked for an attempt at once.
-func (l *Log) Retried(m *relay.Message, by string) {
-	l.write(slog.LevelInfo, "retry asked", id(m), text(FieldBy, by))
-}
-
 // Cancelled tells that somebody ended a message.
 func (l *Log) Cancelled(m *relay.Message, by string) {
 	l.write(slog.LevelWarn, "cancelled", id(m), text(FieldBy, by))
@@ -94,10 +88,4 @@ func (l *Log) Done(m *relay.Message, s *relay.State) {
 	l.write(slog.LevelInfo, "done", id(m), slog.Int("delivered", delivered), slog.Int("failed", failed),
 		slog.Int("cancelled", cancelled), slog.String(FieldCopy, s.Copy.Status.String()),
 		took(l.now().Sub(m.Accepted)))
-}
-
-// LaneRests tells that all mail of one account or destination waits for pause.
-func (l *Log) LaneRests(lane, rule string, pause time.Duration) {
-	l.write(slog.LevelWarn, "lane rests", text(FieldLane, lane), slog.String(FieldRule, rule),
-		millis(FieldPause, pause))
 }
