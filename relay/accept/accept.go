@@ -33,9 +33,9 @@ import (
 const (
 	DefaultMaxHeaderBytes  = 256 << 10 // Postfix: header_size_limit 102,400; some list and tracing headers are longer
 	DefaultMaxHeaderFields = 1000
-	DefaultMaxHeaderLine   = 2048 // Postfix: line_length_limit; RFC 5322 §2.1.1 asks for 998
-	DefaultMaxReceived     = 50   // Postfix: hopcount_limit; RFC 5321 §6.3 asks for at least 100 only where loops are not found otherwise
-	DefaultMaxPasses       = 3    // a message that was here so often goes round
+	DefaultMaxHeaderLine   = 32 << 10 // a thousand recipients that were not folded; RFC 5322 §2.1.1 asks for 998
+	DefaultMaxReceived     = 50       // Postfix: hopcount_limit; RFC 5321 §6.3 asks for at least 100 only where loops are not found otherwise
+	DefaultMaxPasses       = 3        // a message that was here so often goes round
 )
 
 // Spool is where an accepted message becomes durable: part of store.Queue, with its

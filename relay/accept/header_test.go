@@ -82,6 +82,17 @@ func TestHeaderLimitsAreReached(t *testing.T) {
 	}
 }
 
+// An application that does not fold writes all its recipients into one line. That is
+// longer than RFC 5322 §2.1.1 wants, and no reason to lose its mail.
+func TestRecipientsInOneLine(t *testing.T) {
+	t.Parallel()
+	to := strings.TrimSuffix(strings.Repeat("someone.else@world.example, ", 1000), ", ")
+	content := strings.Replace(plainMessage, "Subject:", "To: "+to+"\r\nSubject:", 1)
+	if got := newScene(t, nil).take(t, submission(), content); got != content {
+		t.Errorf("spooled %d octets, want %d", len(got), len(content))
+	}
+}
+
 // Buffers are used again: nothing of an earlier message may show in a later one.
 func TestBuffersAreClean(t *testing.T) {
 	t.Parallel()
