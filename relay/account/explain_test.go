@@ -1,6 +1,7 @@
 package account
 
 import (
+	"net/mail"
 	"strings"
 	"testing"
 	"time"
@@ -72,5 +73,27 @@ func TestExplainSilenceOnTheUsualPort(t *testing.T) {
 		where: relay.AtConnect, reply: relay.Local("timeout", ""), dialed: true}
 	if p := trouble.explain(); p.field != "smtp.host" || !strings.Contains(p.message, "does not answer on port 587") {
 		t.Errorf("field %q: %s", p.field, p.message)
+	}
+}
+
+func TestSameMailbox(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		from string
+		own  relay.Address
+		same bool
+	}{
+		{"Jane <jane@acme.example>", relay.Address{Local: "jane", Domain: "acme.example"}, true},
+		{"jane@ACME.example", relay.Address{Local: "jane", Domain: "acme.example"}, true},
+		{`"jane doe"@acme.example`, relay.Address{Local: "jane doe", Domain: "acme.example"}, true},
+		{`"jane@home"@acme.example`, relay.Address{Local: "jane@home", Domain: "acme.example"}, true},
+		{"j\u00f6rg@acme.example", relay.Address{Local: "j\u00f6rg", Domain: "acme.example"}, true},
+		{"john@acme.example", relay.Address{Local: "jane", Domain: "acme.example"}, false},
+		{`"jane"@other.example`, relay.Address{Local: "jane", Domain: "acme.example"}, false},
+	} {
+		from, err := mail.ParseAddress(test.from)
+		if err != nil || sameMailbox(from, test.own) != test.same {
+			t.Errorf("%s and %s: want %v (%v)", test.from, test.own, test.same, err)
+		}
 	}
 }

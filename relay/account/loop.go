@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/mail"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/relayd/relayd/internal/mailaddr"
@@ -158,7 +159,7 @@ func (v *verification) reopen(ctx context.Context) bool {
 func (v *verification) compare(folder string, found *mailbox.Message) (string, *problem) {
 	own := v.c.Account.Address
 	from, err := mail.ParseAddress(found.Header.Get("From"))
-	v.card.KeepsFrom = err == nil && sameMailbox(from.Address, own)
+	v.card.KeepsFrom = err == nil && sameMailbox(from, own)
 	v.card.KeepsHeaderID = found.Header.Get("Message-ID") == v.loop.headerID
 	if !v.card.KeepsFrom {
 		return "", &problem{field: "address", message: fmt.Sprintf("The provider does not send as %s: it replaced the sender by %s. "+
@@ -253,8 +254,10 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// sameMailbox compares an address as a header has it with ours.
-func sameMailbox(text string, own relay.Address) bool {
-	parsed, err := mailaddr.Parse(text)
+// sameMailbox compares an address as a header has it with ours. net/mail takes the
+// quotes from a local part, and puts them back where they are needed.
+func sameMailbox(from *mail.Address, own relay.Address) bool {
+	quoted := (&mail.Address{Address: from.Address}).String()
+	parsed, err := mailaddr.Parse(strings.TrimSuffix(strings.TrimPrefix(quoted, "<"), ">"))
 	return err == nil && parsed.Equal(own)
 }
