@@ -9,13 +9,16 @@ import (
 //
 // A task waits in the clock until its time, then in its lane until the lane may
 // run and its submitter's turn comes. Lanes that may run stand in a ring, so that
-// each gets its turn however much waits in the others.
+// each gets its turn however much waits in the others. Those that are not proven have
+// a ring of their own, and the two take turns: however many dead peers stand there,
+// nobody has to look past them.
 type scheduler struct {
 	mu     sync.Mutex
 	lanes  map[laneKey]*lane
 	clock  minHeap[timed]   // tasks whose time has not come
 	rests  minHeap[resting] // lanes that rest
-	ring   []*lane          // lanes that may run, each at most once
+	rings  [2][]*lane       // lanes that may run, each at most once: proven, and not
+	turn   int              // the ring that is asked first
 	active int
 	limit  int // attempts at one time, in all
 	doubts int // how many of them run in lanes that are not proven
@@ -67,30 +70,55 @@ func (s *scheduler) next(now time.Time) (t task, ok bool, wait time.Duration) {
 	if s.closed || s.active >= s.limit {
 		return task{}, false, 0
 	}
-	var passed []*lane // unproven lanes that find no place now; they keep their turns
-	defer func() { s.requeue(passed) }()
-	for len(s.ring) > 0 {
-		l := s.ring[0]
-		s.ring = s.ring[1:]
-		l.queued = false
-		if !l.runnable(now) {
-			continue
+	first := s.turn
+	s.turn = 1 - s.turn
+	for _, ring := range [2]int{first, 1 - first} {
+		if l := s.pick(ring, now); l != nil {
+			return s.start(l, now), true, 0
 		}
-		if !l.proven && s.doubts >= s.limit*doubtShare/100 {
-			passed = append(passed, l)
-			continue
-		}
-		t = l.pop()
-		t.doubt = !l.proven
-		if t.doubt {
-			s.doubts++
-		}
-		l.active++
-		s.active++
-		s.enter(l, now)
-		return t, true, 0
 	}
 	return task{}, false, s.untilNext(now)
+}
+
+// The rings.
+const (
+	provenRing = 0
+	doubtRing  = 1
+)
+
+// pick takes the next lane that may run out of a ring, or gives nil. No lane becomes
+// proven while it stands in the ring of doubts, since it has no attempt there.
+func (s *scheduler) pick(ring int, now time.Time) *lane {
+	for len(s.rings[ring]) > 0 {
+		full := s.doubts >= s.limit*doubtShare/100
+		if ring == doubtRing && full {
+			return nil
+		}
+		l := s.rings[ring][0]
+		s.rings[ring] = s.rings[ring][1:]
+		l.queued = false
+		switch {
+		case !l.runnable(now):
+		case !l.proven && full:
+			s.enter(l, now) // it lost its proof since it entered
+		default:
+			return l
+		}
+	}
+	return nil
+}
+
+// start takes a lane's next task and counts it as active.
+func (s *scheduler) start(l *lane, now time.Time) task {
+	t := l.pop()
+	t.doubt = !l.proven
+	if t.doubt {
+		s.doubts++
+	}
+	l.active++
+	s.active++
+	s.enter(l, now)
+	return t
 }
 
 // done gives back the place of a task in its lane.
@@ -201,20 +229,17 @@ func (s *scheduler) forget(l *lane) {
 	}
 }
 
-// enter puts a lane into the ring if it may run.
+// enter puts a lane into its ring if it may run.
 func (s *scheduler) enter(l *lane, now time.Time) {
-	if !l.queued && l.runnable(now) {
-		l.queued = true
-		s.ring = append(s.ring, l)
+	if l.queued || !l.runnable(now) {
+		return
 	}
-}
-
-// requeue puts lanes back into the ring.
-func (s *scheduler) requeue(lanes []*lane) {
-	for _, l := range lanes {
-		l.queued = true
-		s.ring = append(s.ring, l)
+	ring := provenRing
+	if !l.proven {
+		ring = doubtRing
 	}
+	l.queued = true
+	s.rings[ring] = append(s.rings[ring], l)
 }
 
 // turnClock moves what has become due into the lanes.

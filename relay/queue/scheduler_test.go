@@ -206,6 +206,31 @@ func TestTasksRunAtTheirTime(t *testing.T) {
 	}
 }
 
+// BenchmarkSchedulerBesideDeadPeers is BenchmarkScheduler while a hundred thousand
+// destinations that do not answer have all the places that they may have (promise G6).
+func BenchmarkSchedulerBesideDeadPeers(b *testing.B) {
+	s := newScheduling(nil)
+	for i := range 100_000 {
+		s.put("x", laneKey{laneDomain, time.Duration(i).String()}, 1)
+	}
+	for _, ok := s.take(); ok; _, ok = s.take() {
+		continue
+	}
+	key := laneKey{laneAccount, "a"}
+	s.prove(key)
+	s.put("x", key, 1000)
+	id := relay.NewID(time.UnixMilli(1 << 40))
+	b.ReportAllocs()
+	for b.Loop() {
+		got, ok := s.take()
+		if !ok || got.lane.key != key {
+			b.Fatal("the living lane finds no place")
+		}
+		s.done(got, s.now)
+		s.add(task{id: id, submitter: "x"}, key, time.Time{}, s.now)
+	}
+}
+
 func BenchmarkScheduler(b *testing.B) {
 	s := newScheduling(nil)
 	key := laneKey{laneAccount, "a"}
