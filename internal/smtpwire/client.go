@@ -190,6 +190,20 @@ func (c *Client) Hello(ctx context.Context) error {
 	return nil
 }
 
+// Reset gives up a transaction.
+func (c *Client) Reset(ctx context.Context) error {
+	release, err := c.begin(ctx, relay.AtMail)
+	if err != nil {
+		return err
+	}
+	defer release()
+	reply, err := c.command(relay.AtMail, c.opts.Timeouts.Command, "RSET")
+	if err == nil && reply.Code != 250 {
+		err = c.breakWith(refused(relay.AtMail, reply))
+	}
+	return err
+}
+
 // Quit takes leave and closes the connection. It waits for the answer, so that
 // the server sees an orderly end, but not for long.
 func (c *Client) Quit(ctx context.Context) error {
