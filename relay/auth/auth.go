@@ -9,6 +9,8 @@
 //  4. the answer leaves when it is due, counted from the start. What went wrong
 //     shows neither in its words nor in its time.
 //
+// A sign-in lasts as long as its submitter's record stays as it was: see Current.
+//
 // Passwords are long random strings that relayd makes itself (password.go), so a
 // fast keyed hash is enough to check one.
 package auth

@@ -6,8 +6,8 @@
 //  2. internal/smtpwire leads the dialogue: TLS, grammar, order of commands, time;
 //  3. AUTH PLAIN or LOGIN asks the Authenticator which submitter it is; on a
 //     plaintext listener the submitter is configured;
-//  4. MAIL asks the Acceptor whether the submitter may use the sender, and whether
-//     there is room;
+//  4. MAIL asks the Authenticator whether the sign-in still counts, and the Acceptor
+//     whether the submitter may use the sender and whether there is room;
 //  5. the content goes to the Acceptor, and its answer to the client: 250 only
 //     when the message is durable;
 //  6. the next command of the client shows that it saw the 250, and the Acceptor is
