@@ -137,7 +137,7 @@ func (p *program) apply(cfg *config.Config) bool {
 	old := *p.cfg
 	next := *cfg
 	old.Network, next.Network = config.Network{}, config.Network{}
-	old.Log, next.Log = config.Log{}, config.Log{}
+	old.Log.Level, next.Log.Level = "", ""
 	if !reflect.DeepEqual(old, next) {
 		return false
 	}

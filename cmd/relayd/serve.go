@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -37,10 +38,10 @@ func serve(ctx context.Context, e *environment) error {
 	if err != nil {
 		return err
 	}
-	levels := new(slog.LevelVar)
+	levels, mail := new(slog.LevelVar), new(atomic.Pointer[maillog.Log])
 	out := logger(e.stderr, cfg.Log.Format, levels)
-	mail := maillog.New(out)
-	reload := e.watchReload(ctx, mail, levels)
+	mail.Store(maillog.New(out))
+	reload := e.watchReload(ctx, mail.Load, levels)
 	for proven := cfg; ; {
 		levels.Set(level(cfg.Log.Level))
 		err := serveOnce(ctx, cfg, out, reload, func(p *program) {
@@ -52,11 +53,13 @@ func serve(ctx context.Context, e *environment) error {
 		case errors.As(err, &again):
 			cfg = again.cfg
 		case err != nil && cfg != proven && ctx.Err() == nil:
-			mail.ReloadFailed(err)
+			mail.Load().ReloadFailed(err)
 			cfg = proven
 		default:
 			return err
 		}
+		out = logger(e.stderr, cfg.Log.Format, levels)
+		mail.Store(maillog.New(out))
 	}
 }
 
@@ -74,7 +77,7 @@ func serveOnce(ctx context.Context, cfg *config.Config, out *slog.Logger, reload
 
 // watchReload reads the configuration again at each SIGHUP and hands it on. A
 // configuration that is not good is told of and changes nothing.
-func (e *environment) watchReload(ctx context.Context, mail *maillog.Log, levels *slog.LevelVar) <-chan *config.Config {
+func (e *environment) watchReload(ctx context.Context, mail func() *maillog.Log, levels *slog.LevelVar) <-chan *config.Config {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	reload := make(chan *config.Config)
@@ -91,7 +94,7 @@ func (e *environment) watchReload(ctx context.Context, mail *maillog.Log, levels
 				err = inspect(cfg)
 			}
 			if err != nil {
-				mail.ReloadFailed(err)
+				mail().ReloadFailed(err)
 				continue
 			}
 			levels.Set(level(cfg.Log.Level))

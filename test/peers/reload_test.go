@@ -58,5 +58,9 @@ func TestSighupThatCannotWork(t *testing.T) {
 	r.configure(set("listeners", w.listener("submission", 587, "starttls")+w.listener("submissions", 465, "implicit")+w.listener("taken", port, "starttls")))
 	reloads(2, 4) // relayd goes on with the configuration before
 	said("address already in use")
+
+	r.configure(set("listeners", w.listener("submission", 587, "starttls")+w.listener("submissions", 465, "implicit")), set("log.format", "text"))
+	r.signal(syscall.SIGHUP)
+	soon(t, func() bool { return strings.Contains(r.logged(), "level=INFO msg=started") })
 	r.stop()
 }
