@@ -12,6 +12,7 @@ import (
 // PoolOptions are the limits of connections. A zero field takes its default.
 type PoolOptions struct {
 	PerAddress  int           // connections at one time to one address of an exchanger
+	Patience    time.Duration // how long a message waits for one of them
 	MaxIdle     int           // connections in all that wait for the next message
 	IdleTimeout time.Duration // how long they wait
 	MaxAge      time.Duration // an older connection is not used again
@@ -21,6 +22,7 @@ type PoolOptions struct {
 // The defaults of PoolOptions.
 const (
 	DefaultPerAddress  = 20              // Postfix: default_destination_concurrency_limit
+	DefaultPatience    = 5 * time.Second // many destinations share an exchanger: its trouble must not hold their places
 	DefaultMaxIdle     = 100             // file descriptors: a tenth of the usual limit of 1,024
 	DefaultIdleTimeout = 5 * time.Second // the next message of a burst comes at once; a peer's slots are scarce
 	DefaultMaxAge      = 5 * time.Minute // Postfix: smtp_connection_reuse_time_limit
@@ -30,7 +32,10 @@ const (
 // quitTime bounds the farewell of a connection.
 const quitTime = 5 * time.Second
 
-var errPoolClosed = errors.New("the deliverer is closed")
+var (
+	errPoolClosed = errors.New("the deliverer is closed")
+	errBusy       = errors.New("all connections to the address are in use")
+)
 
 // poolKey names what a connection is good for: one exchanger at one address.
 type poolKey struct {
@@ -64,6 +69,7 @@ type idleSession struct {
 
 func newPool(o PoolOptions) *pool {
 	orDefault(&o.PerAddress, DefaultPerAddress)
+	orDefault(&o.Patience, DefaultPatience)
 	orDefault(&o.MaxIdle, DefaultMaxIdle)
 	orDefault(&o.IdleTimeout, DefaultIdleTimeout)
 	orDefault(&o.MaxAge, DefaultMaxAge)
@@ -78,7 +84,8 @@ type place struct {
 	slot *slot
 }
 
-// enter waits until one more connection to an address is allowed.
+// enter waits until one more connection to an address is allowed, for a short while:
+// errBusy.
 func (p *pool) enter(ctx context.Context, key poolKey) (*place, error) {
 	p.mu.Lock()
 	if p.closed {
@@ -92,9 +99,14 @@ func (p *pool) enter(ctx context.Context, key poolKey) (*place, error) {
 	}
 	s.waiting++
 	p.mu.Unlock()
+	patience := time.NewTimer(p.opts.Patience)
+	defer patience.Stop()
 	select {
 	case s.users <- struct{}{}:
 		return &place{p, key, s}, nil
+	case <-patience.C:
+		p.forget(key, s)
+		return nil, errBusy
 	case <-ctx.Done():
 		p.forget(key, s)
 		return nil, context.Cause(ctx)

@@ -3,6 +3,7 @@ package direct
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -170,6 +171,30 @@ func TestWaitingForAConnectionEndsWithTheContext(t *testing.T) {
 	if _, err := p.enter(t.Context(), poolKey{host: "mx"}); err == nil {
 		t.Error("entered after the end")
 	}
+}
+
+// Promise G6: many destinations share an exchanger. While it says nothing their messages
+// do not wait for each other's connections, but for their next attempt.
+func TestBusyExchangerKeepsNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	f := setUp(t, func(o *Options) { o.Pool.PerAddress, o.Pool.Patience = 1, 50*time.Millisecond })
+	f.exchanger("192.0.2.1:25", "WAIT\n")
+	ctx, cancel := context.WithCancel(t.Context())
+	stuck := make(chan struct{})
+	go func() {
+		defer close(stuck)
+		f.d.Deliver(ctx, delivery(nil, "bob@one.example"))
+	}()
+	for f.calls() == "" {
+		runtime.Gosched()
+	}
+	del := delivery(nil, "eve@one.example")
+	a := f.d.Deliver(t.Context(), del)
+	if got := results(t, del, a); got != "deferred local: busy all connections to the server are in use" || a.Trouble != nil {
+		t.Errorf("got %s, trouble %+v", got, a.Trouble)
+	}
+	cancel()
+	<-stuck
 }
 
 // TestBrokenOff ends the context while the exchanger keeps us waiting.

@@ -19,6 +19,7 @@ const (
 	RuleLiteral      = "direct.literal"
 	RulePeerCannot   = "direct.peer_cannot"
 	RuleDNSTemporary = "direct.dns"
+	RuleBusy         = "direct.busy"
 )
 
 // Hint explains one of the rules above in one sentence; empty for any other rule.
@@ -33,6 +34,7 @@ func Hint(rule string) string {
 		RuleNoAddress:    "The domain names no mail server that can be reached on the Internet.",
 		RuleLiteral:      "Addresses with a number instead of a domain are not delivered to.",
 		RulePeerCannot:   "The recipient's mail server cannot take a message of this kind.",
+		RuleBusy:         "relayd has as many connections to the mail server as it makes at one time; it tries again soon.",
 		RuleDNSTemporary: "The DNS does not answer for the domain at the moment; relayd keeps trying.",
 	}[rule]
 }
@@ -91,6 +93,10 @@ func aborted() verdict {
 
 func dnsTemporary() verdict {
 	return own(RuleDNSTemporary, relay.Deferred, relay.Local("dns", "no answer"))
+}
+
+func busy() verdict {
+	return own(RuleBusy, relay.Deferred, relay.Local("busy", "all connections to the server are in use"))
 }
 
 // ofLookup is the verdict over a destination whose look-up failed.

@@ -2,6 +2,7 @@ package direct
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 
 	"github.com/relayd/relayd/internal/smtpwire"
@@ -13,7 +14,12 @@ import (
 func (t *tour) talk(host string, addr netip.AddrPort) (met bool, err error) {
 	key := poolKey{host, addr}
 	place, err := t.d.pool.enter(t.ctx, key)
-	if err != nil {
+	switch {
+	case errors.Is(err, errBusy):
+		t.peer = relay.Peer{Host: host, Addr: addr.String()}
+		t.settle(t.open(t.recipients), busy())
+		return false, err
+	case err != nil:
 		t.answer(t.open(t.recipients), smtpwire.DialError(err))
 		return false, err
 	}

@@ -30,6 +30,9 @@ type laneKey struct {
 // String is the lane as it stands in the API: "account:01h…", "domain:example.org".
 func (k laneKey) String() string { return laneNames[k.kind] + ":" + k.name }
 
+// hasPeer reports whether the tasks of the lane need somebody who answers.
+func (k laneKey) hasPeer() bool { return k.kind != laneReport && k.kind != laneReload }
+
 // isAttempt reports whether the tasks of the lane are attempts to deliver.
 func (k laneKey) isAttempt() bool { return k.kind <= laneInbox }
 
@@ -40,7 +43,7 @@ type task struct {
 	id        relay.ID
 	lane      *lane
 	submitter string
-	doubt     bool // runs while its lane is not proven
+	ring      ring // of its lane when it began to run
 	told      bool // its delay notice was planned although its turn had not come
 }
 
@@ -69,7 +72,7 @@ type turn struct {
 }
 
 func newLane(key laneKey, limit int) *lane {
-	return &lane{key: key, limit: limit, bySender: make(map[string]*turn)}
+	return &lane{key: key, limit: limit, proven: !key.hasPeer(), bySender: make(map[string]*turn)}
 }
 
 // push adds a ready task.
@@ -111,6 +114,19 @@ func (l *lane) room() int {
 		return l.limit
 	}
 	return 1
+}
+
+// ring is where the lane stands while it may run.
+func (l *lane) ring() ring {
+	switch {
+	case l.proven:
+		return ringProven
+	case l.key.kind == laneAccount:
+		return ringAccounts
+	case l.key.kind == laneDomain:
+		return ringDomains
+	}
+	return ringMailboxes
 }
 
 // idle reports whether the lane holds nothing and can be forgotten.

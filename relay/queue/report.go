@@ -11,7 +11,6 @@ import (
 // report makes the DSNs and the notice that a message owes.
 func (c *Conductor) report(ctx context.Context, t task) {
 	defer func() { c.sched.done(t, time.Now()) }()
-	c.sched.learn(t.lane, true, time.Now()) // no peer that could be dead
 	j, err := c.acquire(ctx, t.id)
 	if err != nil {
 		c.fault(t, "load", err)

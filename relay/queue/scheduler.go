@@ -10,26 +10,51 @@ import (
 // A task waits in the clock until its time, then in its lane until the lane may
 // run and its submitter's turn comes. Lanes that may run stand in a ring, so that
 // each gets its turn however much waits in the others. Those that are not proven have
-// a ring of their own, and the two take turns: however many dead peers stand there,
-// nobody has to look past them.
+// rings of their own, and the rings take turns: however many dead peers stand in one,
+// nobody has to look past them, and dead destinations do not keep accounts waiting.
 type scheduler struct {
-	mu     sync.Mutex
-	lanes  map[laneKey]*lane
-	clock  minHeap[timed]   // tasks whose time has not come
-	rests  minHeap[resting] // lanes that rest
-	rings  [2][]*lane       // lanes that may run, each at most once: proven, and not
-	turn   int              // the ring that is asked first
-	active int
-	limit  int // attempts at one time, in all
-	doubts int // how many of them run in lanes that are not proven
-	limits map[laneKind]int
-	wake   chan struct{} // has a value when the earliest time or the ring changed
-	closed bool
+	mu      sync.Mutex
+	lanes   map[laneKey]*lane
+	clock   minHeap[timed]     // tasks whose time has not come
+	rests   minHeap[resting]   // lanes that rest
+	rings   [ringCount][]*lane // lanes that may run, each at most once
+	turn    ring               // the one that is asked first
+	active  int
+	limit   int            // attempts at one time, in all
+	running [ringCount]int // by the ring of their lanes when they began
+	limits  map[laneKind]int
+	wake    chan struct{} // has a value when the earliest time or the ring changed
+	closed  bool
 }
 
-// doubtShare is how much of all attempts, in percent, may run in lanes that are
-// not proven: however many peers are dead, the living ones find places.
-const doubtShare = 75
+// ring is a row of lanes that may run.
+type ring int
+
+// The rings: of proven lanes, and by kind of those that are not.
+const (
+	ringProven ring = iota
+	ringAccounts
+	ringDomains
+	ringMailboxes
+	ringCount
+)
+
+// share is how much of all attempts, in percent, may run in lanes of a ring: however
+// many peers are dead, the living ones find places, and those of another kind as well.
+func (r ring) share() int {
+	switch r {
+	case ringAccounts, ringDomains:
+		return 30
+	case ringMailboxes:
+		return 15
+	}
+	return 100
+}
+
+// full reports whether no more attempts may run in doubt in lanes of a ring.
+func (s *scheduler) full(r ring) bool {
+	return r != ringProven && s.running[r] >= max(1, s.limit*r.share()/100)
+}
 
 func newScheduler(o *Options) *scheduler {
 	return &scheduler{
@@ -71,35 +96,25 @@ func (s *scheduler) next(now time.Time) (t task, ok bool, wait time.Duration) {
 		return task{}, false, 0
 	}
 	first := s.turn
-	s.turn = 1 - s.turn
-	for _, ring := range [2]int{first, 1 - first} {
-		if l := s.pick(ring, now); l != nil {
+	s.turn = (s.turn + 1) % ringCount
+	for i := range ringCount {
+		if l := s.pick((first+i)%ringCount, now); l != nil {
 			return s.start(l, now), true, 0
 		}
 	}
 	return task{}, false, s.untilNext(now)
 }
 
-// The rings.
-const (
-	provenRing = 0
-	doubtRing  = 1
-)
-
 // pick takes the next lane that may run out of a ring, or gives nil. No lane becomes
-// proven while it stands in the ring of doubts, since it has no attempt there.
-func (s *scheduler) pick(ring int, now time.Time) *lane {
-	for len(s.rings[ring]) > 0 {
-		full := s.doubts >= s.limit*doubtShare/100
-		if ring == doubtRing && full {
-			return nil
-		}
-		l := s.rings[ring][0]
-		s.rings[ring] = s.rings[ring][1:]
+// proven while it stands among those in doubt, since it has no attempt there.
+func (s *scheduler) pick(r ring, now time.Time) *lane {
+	for len(s.rings[r]) > 0 && !s.full(r) {
+		l := s.rings[r][0]
+		s.rings[r] = s.rings[r][1:]
 		l.queued = false
 		switch {
 		case !l.runnable(now):
-		case !l.proven && full:
+		case s.full(l.ring()):
 			s.enter(l, now) // it lost its proof since it entered
 		default:
 			return l
@@ -111,10 +126,8 @@ func (s *scheduler) pick(ring int, now time.Time) *lane {
 // start takes a lane's next task and counts it as active.
 func (s *scheduler) start(l *lane, now time.Time) task {
 	t := l.pop()
-	t.doubt = !l.proven
-	if t.doubt {
-		s.doubts++
-	}
+	t.ring = l.ring()
+	s.running[t.ring]++
 	l.active++
 	s.active++
 	s.enter(l, now)
@@ -127,9 +140,7 @@ func (s *scheduler) done(t task, now time.Time) {
 	defer s.mu.Unlock()
 	t.lane.active--
 	s.active--
-	if t.doubt {
-		s.doubts--
-	}
+	s.running[t.ring]--
 	s.enter(t.lane, now)
 	if t.lane.idle(now) {
 		s.forget(t.lane)
@@ -234,12 +245,8 @@ func (s *scheduler) enter(l *lane, now time.Time) {
 	if l.queued || !l.runnable(now) {
 		return
 	}
-	ring := provenRing
-	if !l.proven {
-		ring = doubtRing
-	}
 	l.queued = true
-	s.rings[ring] = append(s.rings[ring], l)
+	s.rings[l.ring()] = append(s.rings[l.ring()], l)
 }
 
 // turnClock moves what has become due into the lanes.

@@ -142,8 +142,21 @@ func TestDeadPeersLeaveRoomForTheLiving(t *testing.T) {
 	s.prove(living)
 	s.put("x", living, 3)
 	got, ok := s.take()
-	if dead != 75 || !ok || got.lane.key != living {
+	if dead != 30 || !ok || got.lane.key != living {
 		t.Errorf("%d attempts at dead peers; the living lane runs: %v", dead, ok)
+	}
+	others := []laneKey{{laneAccount, "new"}, {laneCopy, "new"}, {laneReport, ""}}
+	for _, key := range others {
+		s.put("x", key, 1)
+	}
+	ran := map[laneKey]bool{}
+	for got, ok := s.take(); ok; got, ok = s.take() {
+		ran[got.lane.key] = true
+	}
+	for _, key := range others {
+		if !ran[key] {
+			t.Errorf("behind dead destinations %s does not run", key)
+		}
 	}
 }
 
