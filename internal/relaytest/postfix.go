@@ -91,7 +91,7 @@ func (p *Postfix) configure() {
 	if err := os.Chown(p.Path("mail"), p.o.Owner, p.o.Owner); err != nil {
 		p.tb.Fatal(err)
 	}
-	WriteFile(p.tb, p.Path("main.cf"), append([]string{
+	WriteFile(p.tb, p.Path("main.cf"), lastOfEach(append([]string{
 		"compatibility_level = 3.6",
 		"queue_directory = " + queue,
 		"data_directory = " + data,
@@ -112,8 +112,30 @@ func (p *Postfix) configure() {
 		fmt.Sprintf("virtual_gid_maps = static:%d", p.o.Owner),
 		"message_size_limit = 104857600", "mailbox_size_limit = 0", "virtual_mailbox_limit = 0",
 		"smtpd_client_connection_count_limit = 0",
-	}, p.o.Main...)...)
+	}, p.o.Main...))...)
 	WriteFile(p.tb, p.Path("master.cf"), append(p.master(), p.o.More...)...)
+}
+
+// lastOfEach keeps the last line of each parameter. Postfix would do the same, but
+// every process of it would also warn, postlogd among them: if the socket to it is
+// full at that moment, it waits for itself, and with it the whole Postfix.
+func lastOfEach(lines []string) []string {
+	last := map[string]int{}
+	for i, line := range lines {
+		last[parameter(line)] = i
+	}
+	var kept []string
+	for i, line := range lines {
+		if last[parameter(line)] == i {
+			kept = append(kept, line)
+		}
+	}
+	return kept
+}
+
+func parameter(line string) string {
+	name, _, _ := strings.Cut(line, "=")
+	return strings.TrimSpace(name)
 }
 
 // master is Debian's master.cf without chroot and without what a test never uses.

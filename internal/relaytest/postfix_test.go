@@ -46,3 +46,11 @@ func TestPostfixDeliversIntoItsMaildir(t *testing.T) {
 		t.Errorf("the mailbox holds %q", mail)
 	}
 }
+
+func TestLastLineOfAParameterCounts(t *testing.T) {
+	t.Parallel()
+	got := strings.Join(lastOfEach([]string{"a = 1", "b =", "a=2", "c = x=y"}), "; ")
+	if got != "b =; a=2; c = x=y" {
+		t.Errorf("kept %s", got)
+	}
+}
