@@ -66,11 +66,11 @@ func (r *relayd) checkStory(id string) {
 	r.t.Helper()
 	story := regexp.MustCompile(`(?s)` + strings.Join([]string{
 		`Status: +done`, `From: +jane@acme\.example`, `Route: +direct`,
-		`bob@b\.example +delivered`, `250 2\.0\.0 Ok: \d+ bytes queued as`, `nobody@b\.example +failed`, `550 5\.1\.1 .*User unknown`,
+		`bob@b\.example +delivered`, `250 2\.0\.0 Ok:( \d+ bytes)? queued as`, `nobody@b\.example +failed`, `550 5\.1\.1 .*User unknown`,
 		`accepted`, `attempt  route direct`, `bob@b\.example deferred local: refused`, `nobody@b\.example deferred local: refused`,
 		`held  by \S+  route hold: the chief wants to read it\n`, `released  by `,
 		`attempt  route direct.*mx\.b\.example \[` + regexp.QuoteMeta(r.w.at(hostMX)) + `:25\]`,
-		`bob@b\.example delivered 250 2\.0\.0 Ok: \d+ bytes queued as`, `nobody@b\.example failed 550 5\.1\.1`, `report  failure `,
+		`bob@b\.example delivered 250 2\.0\.0 Ok:( \d+ bytes)? queued as`, `nobody@b\.example failed 550 5\.1\.1`, `report  failure `,
 	}, `.*`))
 	if out := r.do("queue", "show", id); !story.MatchString(out) {
 		r.t.Errorf("queue show does not tell the whole story:\n%s", out)
