@@ -116,14 +116,16 @@ func (q *Queue) relocateSome(ctx context.Context, segment uint64) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	moves := q.choose(segment)
+	moves, err := q.choose(segment)
+	if err != nil {
+		return 0, err
+	}
 	defer q.settle(moves)
 	if err := q.prepare(moves); err != nil {
 		return 0, err
 	}
 	// No lock is needed for the order: while an entry is being relocated nothing
 	// else of it is enqueued.
-	var err error
 	for _, m := range moves {
 		if err == nil {
 			m.ticket, err = q.journal.Enqueue(m.record)
@@ -155,8 +157,9 @@ func (q *Queue) settle(moves []*move) {
 }
 
 // choose takes messages of a segment that nobody is changing; Record waits for them
-// from now on. If all of them are being changed, it waits for one.
-func (q *Queue) choose(segment uint64) []*move {
+// from now on. If all of them are being changed, it waits for one. None, without an
+// error, means that nothing lives in the segment: it may be given up.
+func (q *Queue) choose(segment uint64) ([]*move, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
@@ -170,8 +173,11 @@ func (q *Queue) choose(segment uint64) []*move {
 				bytes += int64(e.content.Length)
 			}
 		}
-		if len(moves) > 0 || u.first == nil || q.closed {
-			return moves
+		if len(moves) > 0 || u.first == nil {
+			return moves, nil
+		}
+		if err := q.usable(); err != nil {
+			return nil, err
 		}
 		q.settled.Wait()
 	}

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"github.com/relayd/relayd/internal/safeio/simdisk"
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/store"
+	"github.com/relayd/relayd/store/journal"
 )
 
 // Many short lives and a few long ones: the journal stays small, what lives survives
@@ -144,5 +146,43 @@ func TestKeyExpires(t *testing.T) {
 		if id, err := q.Put(t.Context(), step.m, key, strings.NewReader("x")); err != nil || id != step.want {
 			t.Fatalf("after %v: %s, %v, want %s", step.wait, id, err, step.want)
 		}
+	}
+}
+
+// A queue that is closed while the recycler waits for a message must not take the
+// segment for empty.
+func TestCloseWhileRecyclerWaits(t *testing.T) {
+	t.Parallel()
+	disk := simdisk.New()
+	o := onDisk(t, disk)
+	q := openSmall(t, o)
+	m := newMessage("bob")
+	mustPut(t, q, m, "still here")
+	oldest, _ := q.journal.Oldest()
+	q.mu.Lock()
+	q.live[m.ID].busy = true // a Record of it is on its way
+	q.mu.Unlock()
+	for head := oldest; head == oldest; _, head = q.journal.Oldest() {
+		short := newMessage("eve")
+		mustPut(t, q, short, strings.Repeat("x", 3000))
+		finish(t, q, short)
+	}
+	if err := q.index.passed(t.Context(), journal.Position{Segment: oldest + 1}); err != nil {
+		t.Fatal(err)
+	}
+	q.mu.Lock()
+	q.closed = true // as Close begins
+	q.mu.Unlock()
+	if err := q.recycleOldest(t.Context()); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("recycling a segment in which a message lives: %v", err)
+	}
+	q.mu.Lock()
+	q.closed = false
+	q.mu.Unlock()
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := contentOf(t, openSmall(t, o), m.ID); got != "still here" {
+		t.Fatalf("content %q", got)
 	}
 }
