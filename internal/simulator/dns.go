@@ -90,7 +90,7 @@ func (d *DNS) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 func (d *DNS) Close() {
 	d.close.Do(func() {
 		if d.server.Shutdown() == nil { // else it has ended already
-			<-d.ended
+			<-d.ended //nolint:errcheck // it tells only that it was shut down
 		}
 	})
 }
