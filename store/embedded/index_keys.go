@@ -10,13 +10,14 @@ import (
 
 // The kinds of key by which messages are found. They are part of the format.
 const (
-	byHeaderID  = 'i'
-	byRecipient = 'r'
-	byFrom      = 'f'
-	byAccount   = 'a'
-	byHeld      = 'h'
-	byOutcome   = 'o'
-	bySubmitter = 's'
+	byHeaderID     = 'i'
+	byRecipient    = 'r'
+	byFrom         = 'f'
+	byAccount      = 'a'
+	byHeld         = 'h'
+	byOutcome      = 'o'
+	bySubmitter    = 's'
+	byOrganisation = 'g'
 )
 
 // A key is the kind, a hash of the value, and the ID: the messages of one value stand
@@ -44,7 +45,7 @@ func prefixOf(kind byte, value string) []byte {
 
 // keysOf gives the keys of a message in a state, sorted, each once.
 func keysOf(m *relay.Message, s *relay.State) [][]byte {
-	keys := make([][]byte, 0, 6+len(m.Envelope.Recipients))
+	keys := make([][]byte, 0, 7+len(m.Envelope.Recipients))
 	add := func(kind byte, value string) {
 		if value != "" {
 			keys = append(keys, append(prefixOf(kind, value), m.ID[:]...))
@@ -53,6 +54,7 @@ func keysOf(m *relay.Message, s *relay.State) [][]byte {
 	add(byHeaderID, m.HeaderID)
 	add(byFrom, m.From.Key())
 	add(bySubmitter, m.Submitter)
+	add(byOrganisation, m.Organisation)
 	add(byAccount, s.Route.Account)
 	if s.Hold != nil {
 		add(byHeld, "held")
@@ -85,6 +87,8 @@ func rarest(f *store.Filter) []byte {
 		return prefixOf(byAccount, f.Account)
 	case f.Submitter != "":
 		return prefixOf(bySubmitter, f.Submitter)
+	case f.Organisation != "":
+		return prefixOf(byOrganisation, f.Organisation)
 	case f.Outcome != nil:
 		return prefixOf(byOutcome, f.Outcome.String())
 	}
@@ -97,6 +101,7 @@ func matches(f *store.Filter, r *store.Record) bool {
 	return (f.Outcome == nil || slices.ContainsFunc(s.Recipients, func(x relay.RecipientState) bool { return x.Outcome == *f.Outcome })) &&
 		(!f.Held || s.Hold != nil) &&
 		(!f.Waiting || r.Retired.IsZero()) &&
+		(f.Organisation == "" || f.Organisation == m.Organisation) &&
 		(f.Submitter == "" || f.Submitter == m.Submitter) &&
 		(f.From == "" || f.From == m.From.Key()) &&
 		(f.Recipient == "" || slices.ContainsFunc(m.Envelope.Recipients, func(x relay.Recipient) bool { return x.Address.Key() == f.Recipient })) &&

@@ -32,6 +32,7 @@ func (b *bench) list(f store.Filter) []relay.ID {
 func testFilters(t *testing.T, b *bench) {
 	plain, held, failed, done, routed := b.newMessage("bob"), b.newMessage("bob", "eve"), b.newMessage("max"), b.newMessage("eve"), b.newMessage("bob")
 	failed.Submitter, done.From.Local = "erp", "john"
+	held.Organisation, done.Organisation = "other", "other"
 	for _, m := range []*relay.Message{plain, held, failed, done, routed} {
 		b.put(m, "body")
 	}
@@ -44,20 +45,22 @@ func testFilters(t *testing.T, b *bench) {
 		filter store.Filter
 		want   []*relay.Message // newest first
 	}{
-		"all":         {store.Filter{}, []*relay.Message{routed, done, failed, held, plain}},
-		"waiting":     {store.Filter{Waiting: true}, []*relay.Message{routed, failed, held, plain}},
-		"held":        {store.Filter{Held: true}, []*relay.Message{held}},
-		"failed":      {store.Filter{Outcome: outcome(relay.Failed)}, []*relay.Message{failed}},
-		"delivered":   {store.Filter{Outcome: outcome(relay.Delivered)}, []*relay.Message{done}},
-		"pending":     {store.Filter{Outcome: outcome(relay.Pending)}, []*relay.Message{routed, held, plain}},
-		"submitter":   {store.Filter{Submitter: "erp"}, []*relay.Message{failed}},
-		"from":        {store.Filter{From: "john@acme.example"}, []*relay.Message{done}},
-		"recipient":   {store.Filter{Recipient: "eve@b.example"}, []*relay.Message{done, held}},
-		"header id":   {store.Filter{HeaderID: plain.HeaderID}, []*relay.Message{plain}},
-		"account":     {store.Filter{Account: "acc"}, []*relay.Message{routed}},
-		"two at once": {store.Filter{Recipient: "eve@b.example", Held: true}, []*relay.Message{held}},
-		"after":       {store.Filter{After: failed.ID}, []*relay.Message{held, plain}},
-		"nothing":     {store.Filter{From: "nobody@acme.example"}, nil},
+		"all":          {store.Filter{}, []*relay.Message{routed, done, failed, held, plain}},
+		"waiting":      {store.Filter{Waiting: true}, []*relay.Message{routed, failed, held, plain}},
+		"held":         {store.Filter{Held: true}, []*relay.Message{held}},
+		"failed":       {store.Filter{Outcome: outcome(relay.Failed)}, []*relay.Message{failed}},
+		"delivered":    {store.Filter{Outcome: outcome(relay.Delivered)}, []*relay.Message{done}},
+		"pending":      {store.Filter{Outcome: outcome(relay.Pending)}, []*relay.Message{routed, held, plain}},
+		"submitter":    {store.Filter{Submitter: "erp"}, []*relay.Message{failed}},
+		"organisation": {store.Filter{Organisation: "other"}, []*relay.Message{done, held}},
+		"from":         {store.Filter{From: "john@acme.example"}, []*relay.Message{done}},
+		"recipient":    {store.Filter{Recipient: "eve@b.example"}, []*relay.Message{done, held}},
+		"header id":    {store.Filter{HeaderID: plain.HeaderID}, []*relay.Message{plain}},
+		"account":      {store.Filter{Account: "acc"}, []*relay.Message{routed}},
+		"org and held": {store.Filter{Organisation: "acme", Held: true}, nil},
+		"two at once":  {store.Filter{Recipient: "eve@b.example", Held: true}, []*relay.Message{held}},
+		"after":        {store.Filter{After: failed.ID}, []*relay.Message{held, plain}},
+		"nothing":      {store.Filter{From: "nobody@acme.example"}, nil},
 	}
 	for range 3 { // from what is not indexed yet, from the index, and after a crash
 		for name, c := range cases {
