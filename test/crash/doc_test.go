@@ -15,6 +15,5 @@
 // its body, nothing arrives that nobody submitted, and a second arrival needs an
 // outcome that was unknown (promises G1, G2 and G4).
 //
-// One run is a sample; make torture repeats it. Every random choice comes from a
-// seed that a failing test shows.
+// One run is a sample; make torture repeats it.
 package crash

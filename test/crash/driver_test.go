@@ -75,7 +75,7 @@ func (d *driver) application() {
 		// Some applications hang up after the final dot and come again: what was kept
 		// for them must not be kept twice (promise G4).
 		var ok bool
-		if s, ok = d.submit(s, d.newLetter(), d.dice(15) == 0); !ok {
+		if s, ok = d.submit(s, d.newLetter(), oneIn(15)); !ok {
 			return
 		}
 	}

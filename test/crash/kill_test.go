@@ -25,7 +25,7 @@ func TestKillUnderLoadLosesNothing(t *testing.T) {
 	for range kills {
 		p := w.install.Launch()
 		w.appear(p)
-		pause(t.Context(), w.chance(killWithin))
+		pause(t.Context(), chance(killWithin))
 		p.Kill()
 		recognised += p.Count("repeated submission")
 	}

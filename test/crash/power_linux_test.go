@@ -21,9 +21,9 @@ func TestCrashPowerCutLosesNothing(t *testing.T) {
 	d := w.drive(sessions)
 	for range cuts {
 		p := w.start()
-		pause(t.Context(), w.chance(killWithin))
+		pause(t.Context(), chance(killWithin))
 		disk.CutPower()
-		pause(t.Context(), w.chance(killWithin/4))
+		pause(t.Context(), chance(killWithin/4))
 		p.Kill()
 		disk.Restore()
 	}

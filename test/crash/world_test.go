@@ -23,7 +23,6 @@ type world struct {
 	ledger  *ledger
 
 	mu      sync.Mutex
-	random  *rand.Rand
 	letters map[string]*programtest.Letter
 	current *programtest.Process
 }
@@ -34,14 +33,8 @@ const senderCount = 6
 // newWorld prepares an installation with its data in a directory, or in a temporary one.
 func newWorld(t *testing.T, data string, config map[string]string) *world {
 	t.Helper()
-	seed := uint64(time.Now().UnixNano())                                                                //nolint:gosec // any number will do
-	w := &world{T: t, letters: map[string]*programtest.Letter{}, random: rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // chances of a test
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the seed was %d", seed)
-		}
-	})
-	w.sink = programtest.StartSink(t, func() { pause(t.Context(), w.chance(maxAnswerWait)) })
+	w := &world{T: t, letters: map[string]*programtest.Letter{}}
+	w.sink = programtest.StartSink(t, func() { pause(t.Context(), chance(maxAnswerWait)) })
 	for i := range senderCount {
 		w.senders = append(w.senders, programtest.Account{Local: fmt.Sprintf("jane%d", i), SMTP: w.sink.Addr()})
 	}
@@ -65,14 +58,10 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // chance is a random duration below limit.
-func (w *world) chance(limit time.Duration) time.Duration { return time.Duration(w.dice(int(limit))) }
+func chance(limit time.Duration) time.Duration { return rand.N(limit) } //nolint:gosec // chances of a test
 
-// dice is a random number below n.
-func (w *world) dice(n int) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.random.IntN(n)
-}
+// oneIn is true once in n times.
+func oneIn(n int) bool { return rand.IntN(n) == 0 } //nolint:gosec // chances of a test
 
 // start runs relayd and tells the applications where.
 func (w *world) start() *programtest.Process {
@@ -98,21 +87,20 @@ func (w *world) process() *programtest.Process {
 // newLetter writes the next letter: mostly small, sometimes large enough for a file
 // of its own, sometimes to two people.
 func (w *world) newLetter() *programtest.Letter {
-	size := 300 + w.dice(3000)
-	if w.dice(4) == 0 {
-		size = 5000 + w.dice(60_000)
+	size := 300 + rand.IntN(3000) //nolint:gosec // chances of a test
+	if oneIn(4) {
+		size = 5000 + rand.IntN(60_000) //nolint:gosec // chances of a test
 	}
 	return w.letterOf(size)
 }
 
 func (w *world) letterOf(size int) *programtest.Letter {
-	from := w.senders[w.dice(len(w.senders))]
-	second := w.dice(5) == 0
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	number := len(w.letters)
+	from := w.senders[number%len(w.senders)]
 	l := programtest.NewLetter(fmt.Sprintf("letter%d", number), from.Address(), "bob@world.example", uint64(number), size) //nolint:gosec // a small number
-	if second {
+	if oneIn(5) {
 		l.To = append(l.To, "carol@elsewhere.example")
 	}
 	w.letters[l.HeaderID] = l
