@@ -453,3 +453,52 @@ func TestScanStopsWhereItCannotRead(t *testing.T) {
 		t.Fatalf("scan went to %v, %v", at, err)
 	}
 }
+
+// A disk that cannot be read for the moment costs no record: the start is refused,
+// nothing is set aside, and the next start finds everything. Whichever read fails, of
+// whichever file.
+func TestReadErrorRefusesStart(t *testing.T) {
+	t.Parallel()
+	disk := simdisk.New()
+	l := open(t, small(disk))
+	l.mustAppend(t, "one", strings.Repeat("two", 3000), "three")
+	disk = disk.Crash(drop)
+	l = open(t, small(disk))
+	l.mustAppend(t, "four")
+	disk = disk.Crash(drop)
+	before, _ := disk.List(".")
+	for failing := 0; ; failing++ {
+		reads := 0
+		disk.SetFault(func(op simdisk.Op, _ string) error {
+			if op != simdisk.OpRead {
+				return nil
+			}
+			if reads++; reads == failing+1 {
+				return syscall.EIO
+			}
+			return nil
+		})
+		l, err := tryOpen(small(disk))
+		disk.SetFault(nil)
+		if reads <= failing {
+			if err != nil || failing < 4 {
+				t.Fatalf("open without a fault, after %d: %v", failing, err)
+			}
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+		if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "segment-00000") {
+			t.Fatalf("read %d failed, and open says %v", failing, err)
+		}
+		if after, _ := disk.List("."); len(l.damage) > 0 || fmt.Sprint(after) != fmt.Sprint(before) {
+			t.Fatalf("read %d failed: set aside %v, files %v", failing, l.damage, after)
+		}
+	}
+	l = open(t, small(disk))
+	l.has(t, "one", strings.Repeat("two", 3000), "three", "four")
+	if len(l.damage) > 0 {
+		t.Fatalf("damage reported: %v", l.damage)
+	}
+}

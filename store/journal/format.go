@@ -104,7 +104,7 @@ func decodeHeaderCopy(b []byte) (*segmentHeader, error) {
 		return nil, errNoHeader
 	}
 	if string(b[:8]) != segmentMagic || crc32.Checksum(b[:60], castagnoli) != binary.LittleEndian.Uint32(b[60:]) {
-		return nil, errors.New("the header of the segment is damaged")
+		return nil, errDamaged
 	}
 	if v := binary.LittleEndian.Uint32(b[8:]); v != formatVersion {
 		return nil, fmt.Errorf("%w: %d", errVersion, v)

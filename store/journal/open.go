@@ -113,10 +113,10 @@ const damagedSuffix = ".damaged"
 func (j *Journal) openFile(name string) (*openedSegment, error) {
 	s, h, err := openSegment(j.opt.FS, name)
 	switch {
-	case errors.Is(err, errVersion) || (err != nil && s == nil):
-		return nil, errors.Join(err, closeOf(s))
-	case err != nil:
+	case errors.Is(err, errDamaged):
 		return nil, j.setAside(s, err)
+	case err != nil:
+		return nil, err
 	case h == nil:
 		return nil, j.pool.give(s)
 	}
@@ -128,13 +128,6 @@ func (j *Journal) openFile(name string) (*openedSegment, error) {
 	}
 	j.segments[s.seq] = s
 	return &openedSegment{segment: s, header: h}, nil
-}
-
-func closeOf(s *segment) error {
-	if s == nil {
-		return nil
-	}
-	return s.file.Close()
 }
 
 // setAside takes a whole file out of the log.

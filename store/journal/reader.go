@@ -193,8 +193,8 @@ func (j *Journal) scanSome(s *segment, from Position, end int64, more func() boo
 	off := max(int64(from.Offset), blockSize)
 	for off < end && more() {
 		next, err := c.step(off)
-		if err = errors.Join(err, c.window.err); err != nil {
-			return off, err // what cannot be read now must not be passed over
+		if err != nil {
+			return off, err
 		}
 		off = next
 	}

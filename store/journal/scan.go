@@ -2,10 +2,12 @@ package journal
 
 import (
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 )
 
-// scan reads the groups of one segment.
+// scan reads the groups of one segment. What does not read because the disk says so is
+// no damage: it may read again later, and the error ends the scan.
 type scan struct {
 	seg     *segment
 	window  window
@@ -27,6 +29,13 @@ func newScan(s *segment, visit func(*Item) error) *scan {
 	}
 }
 
+// report tells of damage, unless nobody can say what stands there.
+func (c *scan) report(from, to int64, reason string) {
+	if c.window.err == nil {
+		c.damaged(from, to, reason)
+	}
+}
+
 // run reads the groups from off on and returns where they end.
 func (c *scan) run(off int64) (int64, error) {
 	for off+blockSize <= c.limit {
@@ -40,8 +49,16 @@ func (c *scan) run(off int64) (int64, error) {
 }
 
 // step reads the group at off and returns where to go on; off itself means that the
-// log ends here.
+// log ends here. After a failure to read it goes nowhere.
 func (c *scan) step(off int64) (int64, error) {
+	next, err := c.pass(off)
+	if err = errors.Join(err, c.window.err); err != nil {
+		return off, err
+	}
+	return next, nil
+}
+
+func (c *scan) pass(off int64) (int64, error) {
 	g, ok := c.group(off)
 	if !ok {
 		return c.skip(off), nil
@@ -68,7 +85,7 @@ func (c *scan) skip(off int64) int64 {
 		next = max(off, c.durable)
 	}
 	if next > off {
-		c.damaged(off, next, "no group begins where one should")
+		c.report(off, next, "no group begins where one should")
 	}
 	return next
 }
@@ -138,19 +155,19 @@ func (c *scan) records(off int64, g groupHeader) error {
 			continue
 		}
 		if bad >= 0 {
-			c.damaged(bad, at, "the header of a record does not read")
+			c.report(bad, at, "the header of a record does not read")
 			bad = -1
 		}
 		next := at + int64(recordSize(int(h.length)))
 		if c.verify && !c.intact(at, &h) {
-			c.damaged(at, next, "the checksum of a record is wrong")
+			c.report(at, next, "the checksum of a record is wrong")
 		} else if err := c.visit(c.item(at, &h)); err != nil {
 			return err
 		}
 		at = next
 	}
 	if bad >= 0 {
-		c.damaged(bad, end, "the header of a record does not read")
+		c.report(bad, end, "the header of a record does not read")
 	}
 	return nil
 }

@@ -54,29 +54,41 @@ func (s *segment) blank() error {
 	return nil
 }
 
-// openSegment opens a file of the log. The header is nil if the segment is free; an
-// error of errDamaged kind comes with the segment.
+// errDamaged means that the header of a segment was read, and is none.
+var errDamaged = errors.New("the header of the segment is damaged")
+
+// openSegment opens a file of the log. The header is nil if the segment is free;
+// errDamaged comes with the segment, every other error without.
 func openSegment(fsys safeio.FS, name string) (*segment, *segmentHeader, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open segment: %w", err)
 	}
-	size, err := f.Size()
-	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("open segment %s: %w", name, err), f.Close())
-	}
-	s := &segment{name: name, file: f, size: size}
-	block := make([]byte, blockSize)
-	if _, err := f.ReadAt(block, 0); err != nil {
-		return s, nil, fmt.Errorf("read header of segment %s: %w", name, err)
-	}
-	h, err := decodeSegmentHeader(block)
-	if errors.Is(err, errNoHeader) {
+	s := &segment{name: name, file: f}
+	h, err := s.readHeader()
+	switch {
+	case errors.Is(err, errNoHeader):
 		return s, nil, nil
-	}
-	if err != nil {
+	case errors.Is(err, errDamaged):
 		return s, nil, fmt.Errorf("segment %s: %w", name, err)
+	case err != nil:
+		return nil, nil, errors.Join(fmt.Errorf("read segment %s: %w", name, err), f.Close())
 	}
 	s.use(h)
 	return s, h, nil
+}
+
+// readHeader reads the size and the header.
+func (s *segment) readHeader() (h *segmentHeader, err error) {
+	if s.size, err = s.file.Size(); err != nil {
+		return nil, err
+	}
+	if s.size < blockSize {
+		return nil, fmt.Errorf("%w: the file has %d octets", errDamaged, s.size)
+	}
+	block := make([]byte, blockSize)
+	if _, err := s.file.ReadAt(block, 0); err != nil {
+		return nil, err
+	}
+	return decodeSegmentHeader(block)
 }

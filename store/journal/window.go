@@ -17,7 +17,7 @@ type window struct {
 	size int64
 	at   int64 // where buf begins
 	buf  []byte
-	err  error // the last failure to read
+	err  error // the first failure to read; every later answer is in doubt
 }
 
 // get gives n octets at off, valid until the next call.
@@ -45,8 +45,11 @@ func (w *window) fetch(off int64, n int) error {
 		if err == nil || errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
-		w.err = fmt.Errorf("read journal at %d: %w", off, err)
-		return w.err
+		err = fmt.Errorf("read at %d: %w", off, err)
+		if w.err == nil {
+			w.err = err
+		}
+		return err
 	}
 	return nil
 }
