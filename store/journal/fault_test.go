@@ -502,3 +502,29 @@ func TestReadErrorRefusesStart(t *testing.T) {
 		t.Fatalf("damage reported: %v", l.damage)
 	}
 }
+
+// A start that was itself cut off before it wrote the last group again leaves that to
+// the next one.
+func TestTailIsWrittenAgainAfterCutStart(t *testing.T) {
+	t.Parallel()
+	disk := simdisk.New()
+	l := open(t, small(disk))
+	l.mustAppend(t, "one", "two")
+	disk = disk.Crash(keep)
+	disk.SetFault(func(op simdisk.Op, name string) error {
+		if op == simdisk.OpSync && name == "segment-000002" {
+			return errors.New("power is going")
+		}
+		return nil
+	})
+	if _, err := tryOpen(small(disk)); !errors.Is(err, store.ErrUnknown) {
+		t.Fatalf("open: %v", err)
+	}
+	// Of what the cut start wrote, the header alone reached the disk.
+	disk = disk.Crash(keep)
+	disk.Edit("segment-000002", func(b []byte) { clear(b[4096:]) })
+	l = open(t, small(disk))
+	if n := len(l.replayed); n != 3 || l.replayed[n-1].payload != "two" || l.replayed[n-1].ref == l.replayed[n-2].ref {
+		t.Fatalf("the last group was not written again: %v", l.replayed)
+	}
+}

@@ -16,14 +16,16 @@ func (j *Journal) replay(used []*openedSegment) (*segment, []kept, error) {
 			next = used[i+1]
 		}
 		j.missing(last, s)
-		var err error
-		if tail, err = j.replaySegment(s.segment, next); err != nil {
+		own, err := j.replaySegment(s.segment, next)
+		if err != nil {
 			return nil, nil, err
 		}
 		if next == nil && s.end == blockSize {
-			// Begun, but nothing was ever written: to be begun anew.
-			return last, nil, j.unbegin(s.segment)
+			// Begun, but nothing was ever written, maybe not even the tail of the one
+			// before: to be begun anew.
+			return last, tail, j.unbegin(s.segment)
 		}
+		tail = own
 		if j.oldest == 0 {
 			j.oldest = s.seq
 		}
@@ -76,9 +78,6 @@ func (j *Journal) replaySegment(s *segment, next *openedSegment) (tail []kept, e
 	s.durable = s.end
 	if c.tailAt > 0 {
 		s.durable = c.tailAt
-	}
-	if next != nil {
-		tail = nil // it was written again when the next segment was begun
 	}
 	return tail, nil
 }
