@@ -227,7 +227,7 @@ func TestOrphanIsRemoved(t *testing.T) {
 	o := onDisk(t, disk)
 	q := openSmall(t, o)
 	disk.SetFault(func(op simdisk.Op, name string) error {
-		if op == simdisk.OpWrite && strings.HasPrefix(name, "journal") {
+		if op == simdisk.OpWrite && name == "journal/segment-000001" {
 			return simdisk.ErrCrashed
 		}
 		return nil
