@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 )
@@ -24,8 +25,9 @@ const (
 
 // Message is a message that a search found.
 type Message struct {
-	UID    uint32
-	Header Header
+	UID     uint32
+	Arrived time.Time // its internal date (RFC 9051 §2.3.3); zero if the server told none
+	Header  Header
 }
 
 // Header is some fields of a message's header: values by the field's name in lower
@@ -122,13 +124,13 @@ func (m *Mailbox) matching(ctx context.Context, set imap.NumSet, fields []string
 // fetch reads header fields of messages, with PEEK: nothing becomes seen.
 func (m *Mailbox) fetch(ctx context.Context, set imap.NumSet, fields []string) ([]Message, error) {
 	section := &imap.FetchItemBodySection{Specifier: imap.PartSpecifierHeader, HeaderFields: fields, Peek: true}
-	options := &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{section}}
+	options := &imap.FetchOptions{UID: true, InternalDate: true, BodySection: []*imap.FetchItemBodySection{section}}
 	var messages []Message
 	err := m.do(ctx, operation{step: StepSearch, limit: searchLimit}, func() error {
 		fetched, err := m.client.Fetch(set, options).Collect()
 		for _, f := range fetched {
 			if f.UID != 0 && len(f.BodySection) > 0 {
-				messages = append(messages, Message{UID: uint32(f.UID), Header: parseHeader(f.BodySection[0].Bytes)})
+				messages = append(messages, Message{UID: uint32(f.UID), Arrived: f.InternalDate, Header: parseHeader(f.BodySection[0].Bytes)})
 			}
 		}
 		return err

@@ -182,7 +182,7 @@ func (f *fakeFiler) File(context.Context, *relay.Filing) relay.Filed {
 	return answer
 }
 
-func (f *fakeFiler) Find(context.Context, string, string) (relay.Found, error) {
+func (f *fakeFiler) Find(context.Context, string, *relay.Message) (relay.Found, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.finds++

@@ -35,9 +35,9 @@ type Deliverer interface {
 // Filer makes Sent copies (step 7) and looks for messages in Sent.
 type Filer interface {
 	File(ctx context.Context, f *relay.Filing) relay.Filed
-	// Find tells whether a message of this Message-ID arrived in the Sent folder
-	// that the provider fills itself.
-	Find(ctx context.Context, account, headerID string) (relay.Found, error)
+	// Find tells whether the message arrived in the Sent folder that the provider
+	// of the account fills itself.
+	Find(ctx context.Context, account string, m *relay.Message) (relay.Found, error)
 }
 
 // Reporter makes DSNs and notices (step 8) and puts them into the queue. The same

@@ -64,7 +64,7 @@ func unknownOf(j *job, d *relay.Delivery) []int {
 // false if it has to be sent again.
 func (c *Conductor) lookUp(ctx context.Context, d *relay.Delivery, unknown []int) (a relay.Attempt, known bool) {
 	started := time.Now()
-	found, err := c.o.Filer.Find(ctx, d.Route.Account, d.Message.HeaderID)
+	found, err := c.o.Filer.Find(ctx, d.Route.Account, d.Message)
 	switch {
 	case err != nil && c.lookUps(d, unknown) < maxLookUps:
 		c.o.Observer.Fault("look up in Sent", d.Message.ID, err)

@@ -305,23 +305,28 @@ func TestFind(t *testing.T) {
 	for _, test := range []struct {
 		name, account, id string
 		filesSent         bool
+		accepted          time.Duration // after the copy came
 		want              relay.Found
 	}{
-		{"there", "jane", f.Message.HeaderID, true, relay.FoundYes},
-		{"not there", "jane", "<other@acme.example>", true, relay.FoundNo},
-		{"a provider that files nothing", "jane", f.Message.HeaderID, false, relay.FoundUnsearchable},
-		{"no such account", "nobody", f.Message.HeaderID, true, relay.FoundUnsearchable},
-		{"no Message-ID", "jane", "", true, relay.FoundUnsearchable},
+		{"there", "jane", f.Message.HeaderID, true, 0, relay.FoundYes},
+		{"there, by a clock that is behind", "jane", f.Message.HeaderID, true, 5 * time.Minute, relay.FoundYes},
+		{"the Message-ID of an older message", "jane", f.Message.HeaderID, true, time.Hour, relay.FoundNo},
+		{"not there", "jane", "<other@acme.example>", true, 0, relay.FoundNo},
+		{"a provider that files nothing", "jane", f.Message.HeaderID, false, 0, relay.FoundUnsearchable},
+		{"no such account", "nobody", f.Message.HeaderID, true, 0, relay.FoundUnsearchable},
+		{"no Message-ID", "jane", "", true, 0, relay.FoundUnsearchable},
 	} {
 		w.accounts.change("jane", func(a *relay.Account) { a.Card.FilesSent = test.filesSent })
-		found, err := w.filer.Find(t.Context(), test.account, test.id)
+		m := *f.Message
+		m.HeaderID, m.Accepted = test.id, m.Accepted.Add(test.accepted)
+		found, err := w.filer.Find(t.Context(), test.account, &m)
 		if found != test.want || err != nil {
 			t.Errorf("%s: %v, %v; want %v", test.name, found, err, test.want)
 		}
 	}
 	w.accounts.change("jane", func(a *relay.Account) { a.Card.FilesSent = true })
 	w.provider.Inject(simulator.Fault{At: simulator.AtSearch, Hangup: true, Times: 2})
-	if found, err := w.filer.Find(t.Context(), "jane", f.Message.HeaderID); err == nil || found != relay.FoundUnsearchable {
+	if found, err := w.filer.Find(t.Context(), "jane", f.Message); err == nil || found != relay.FoundUnsearchable {
 		t.Errorf("a mailbox that breaks off: %v, %v", found, err)
 	}
 }
