@@ -21,6 +21,7 @@ type RecipientState struct {
 	DotSent  bool      // a final dot left for it and no result is recorded: Unknown after a crash
 	Reported bool      // the DSN for its final outcome is made, or none is due
 	Attempts int       // attempts that count: trouble of the message, not of an account
+	LookUps  int       // how often the mailbox could not be searched for it, while Unknown
 	Next     time.Time // not before; zero means at once
 	Rule     string    // the reply rule of the last answer, such as "rcpt.no_such_user"
 	Reply    Reply     // the peer's last words

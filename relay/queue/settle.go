@@ -47,6 +47,9 @@ func (p policy) settleRecipient(now time.Time, m *relay.Message, s *relay.State,
 	r.Outcome, r.Rule, r.Reply, r.At = outcome, res.Rule, res.Reply, now
 	r.Peer = a.Peer.String()
 	r.DotSent = outcome == relay.Unknown
+	if res.Rule == RuleUnsearchable {
+		r.LookUps++
+	}
 	switch outcome {
 	case relay.Delivered:
 		r.Reported = res.PeerReports || !owesReport(m, res.Recipient, relay.ReportSuccess)

@@ -35,8 +35,8 @@ func markDots(s *relay.State, recipients []int) {
 	}
 }
 
-// maxLookUps is after how many attempts a mailbox that cannot be searched at the
-// moment no longer keeps a message of unknown outcome from being sent again.
+// maxLookUps is how often a mailbox that cannot be searched at the moment keeps a
+// message of unknown outcome from being sent again.
 const maxLookUps = 3
 
 // unknownOf gives the recipients of a delivery whose outcome is unknown and that a
@@ -75,7 +75,7 @@ func (c *Conductor) lookUp(ctx context.Context, d *relay.Delivery, unknown []int
 	return relay.Attempt{}, false
 }
 
-// lookUps is how often the outcome was unknown so far.
+// lookUps is how often the mailbox could not be searched for the message so far.
 func (c *Conductor) lookUps(d *relay.Delivery, unknown []int) int {
 	j := c.jobs.take(d.Message.ID)
 	defer c.jobs.release(d.Message.ID, j)
@@ -84,7 +84,7 @@ func (c *Conductor) lookUps(d *relay.Delivery, unknown []int) int {
 	if j.s == nil {
 		return maxLookUps
 	}
-	return j.s.Recipients[unknown[0]].Attempts
+	return j.s.Recipients[unknown[0]].LookUps
 }
 
 // result is an attempt that settled some recipients without sending anything; the
