@@ -104,7 +104,7 @@ func (p *pool) make(name string) (*segment, error) {
 	}
 	f, err := p.fs.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("open new segment: %w", err)
+		return nil, errors.Join(fmt.Errorf("open new segment: %w", err), p.fs.Remove(name))
 	}
 	return &segment{name: name, file: f, size: p.size}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/relayd/relayd/internal/safeio"
 	"github.com/relayd/relayd/store"
 )
 
@@ -97,10 +98,15 @@ func (j *Journal) Release(seq uint64) error {
 	if pinned {
 		return j.discard(s)
 	}
-	if err := s.blank(); err != nil {
+	var flush *safeio.FlushError
+	switch err := s.blank(); {
+	case err == nil:
+		return j.pool.give(s)
+	case !safeio.IsFull(err) || errors.As(err, &flush):
 		return j.fail(err)
 	}
-	return j.pool.give(s)
+	// A file system that never writes in place has no room even for zeros.
+	return errors.Join(j.discard(s), s.file.Close())
 }
 
 // detach takes the oldest segment out of the log.
@@ -123,11 +129,11 @@ func (j *Journal) detach(seq uint64) (s *segment, pinned bool, err error) {
 	return s, s.pins > 0, nil
 }
 
-// discard deletes the file of a segment that is still being read. Its place in the
-// log must be gone for good before the next segment may go.
+// discard deletes the file of a segment. Its place in the log must be gone for good
+// before the next segment may go, so that a failure is final.
 func (j *Journal) discard(s *segment) error {
 	if err := j.opt.FS.Remove(s.name); err != nil {
-		return fmt.Errorf("delete segment %s: %w", s.name, err)
+		return j.fail(fmt.Errorf("delete segment %s: %w", s.name, err))
 	}
 	if err := j.opt.FS.SyncDir(j.opt.Dir); err != nil {
 		return j.fail(err)
