@@ -20,6 +20,7 @@ func bodies() map[string]string {
 		"blank lines":  "\r\n\r\n\r\nafter three\r\n\r\n\r\n",
 		"blanks":       "trailing blanks   \r\n\ttab\t\r\n   \r\n",
 		"long lines":   strings.Repeat("0123456789", 99) + "01234567\r\n" + strings.Repeat("x", 998) + "\r\n",
+		"longer lines": strings.Repeat("y", 5000) + "\r\n" + strings.Repeat(".", 3000) + "\r\n", // no RFC permits them, applications send them
 		"From of mbox": "From here on\r\n>From quoted\r\n",
 		"1 MiB":        lines(random, 1<<20),
 		"5 MiB":        lines(random, 5<<20),
