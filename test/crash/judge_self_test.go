@@ -3,6 +3,7 @@ package crash
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/relayd/relayd/internal/api"
 	"github.com/relayd/relayd/relay"
@@ -35,7 +36,7 @@ func TestJudgeFindsWhatMustNotBe(t *testing.T) {
 		e := &evidence{
 			letters: map[string]*programtest.Letter{letter.HeaderID: letter}, acked: map[string]string{letter.HeaderID: "a"},
 			arrivals: []programtest.Arrival{arrival}, kept: map[string][]string{letter.HeaderID: {"a"}},
-			unknown: func(string) int { return 0 },
+			unknown: func(string) int { return 0 }, story: func(string) string { return "" },
 		}
 		test.change(e)
 		problems := strings.Join(judge(e).problems, "\n")
@@ -53,20 +54,34 @@ func TestTimelineTellsUnknownOutcomes(t *testing.T) {
 		return api.Event{Kind: "attempt", Results: []api.Result{{Outcome: outcome}}}
 	}
 	dot := api.Event{Kind: "dot sent"}
+	restart := api.Event{Kind: "restart"} // not in real timelines: the test knows of it
 	for name, test := range map[string]struct {
 		events []api.Event
 		want   int
 	}{
 		"delivered":            {[]api.Event{{Kind: "accepted"}, dot, attempt("delivered"), {Kind: "done"}}, 0},
 		"refused, then sent":   {[]api.Event{attempt("deferred"), dot, attempt("deferred"), dot, attempt("delivered")}, 0},
-		"crash after the dot":  {[]api.Event{dot, dot, attempt("delivered")}, 1},
+		"crash after the dot":  {[]api.Event{dot, restart, dot, attempt("delivered")}, 1},
+		"refused in between":   {[]api.Event{dot, restart, attempt("deferred"), dot, attempt("delivered")}, 1},
+		"crash after the end":  {[]api.Event{dot, attempt("delivered"), restart}, 0},
+		"crash before the dot": {[]api.Event{attempt("deferred"), restart, dot, attempt("delivered")}, 0},
 		"no answer":            {[]api.Event{dot, attempt("unknown"), dot, attempt("delivered")}, 1},
-		"crash and no answer":  {[]api.Event{dot, dot, attempt("unknown"), dot, attempt("delivered")}, 2},
+		"crash and no answer":  {[]api.Event{dot, restart, dot, attempt("unknown"), dot, attempt("delivered")}, 2},
+		"two dots":             {[]api.Event{dot, dot, attempt("delivered")}, 1},
 		"still open":           {[]api.Event{dot}, 1},
-		"found after all":      {[]api.Event{dot, attempt("delivered")}, 0},
 		"looked up in between": {[]api.Event{dot, attempt("unknown"), attempt("unknown"), dot, attempt("delivered")}, 1},
 	} {
-		if got := unknownOutcomes(test.events); got != test.want {
+		var events []api.Event
+		var starts []time.Time
+		for i, e := range test.events {
+			e.At = time.Unix(int64(i), 0)
+			if e.Kind == restart.Kind {
+				starts = append(starts, e.At)
+				continue
+			}
+			events = append(events, e)
+		}
+		if got := unknownOutcomes(events, starts); got != test.want {
 			t.Errorf("%s: %d unknown outcomes, want %d", name, got, test.want)
 		}
 	}

@@ -3,6 +3,7 @@ package crash
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/relayd/relayd/internal/api"
 	"github.com/relayd/relayd/test/programtest"
@@ -15,6 +16,7 @@ type evidence struct {
 	arrivals []programtest.Arrival          // what the sink took
 	kept     map[string][]string            // the ids under which relayd knows a Message-ID
 	unknown  func(id string) int            // how often the outcome of a message was unknown
+	story    func(id string) string         // what relayd says of a message, for people
 }
 
 // verdict is the figures, and what must not be.
@@ -80,35 +82,42 @@ func (v *verdict) judgeAcked(e *evidence, headerID, id string, times map[string]
 	for _, to := range e.letters[headerID].To {
 		switch n := times[to]; {
 		case n == 0:
-			v.complain("%s (%s) was acknowledged and never arrived at %s", headerID, id, to)
+			v.complain("%s was acknowledged and never arrived at %s:\n%s", headerID, to, e.story(id))
 		case n > 1:
 			v.duplicates += n - 1
 			if unknown := e.unknown(id); n > 1+unknown {
-				v.complain("%s (%s) arrived %d times at %s, with %d unknown outcomes", headerID, id, n, to, unknown)
+				v.complain("%s arrived %d times at %s, with %d unknown outcomes:\n%s", headerID, n, to, unknown, e.story(id))
 			}
 		}
 	}
 }
 
 // unknownOutcomes counts in a timeline how often nobody could say whether the
-// message was taken: a dot left, and before the next one there is no answer.
-func unknownOutcomes(events []api.Event) int {
-	unknown, open := 0, false
+// message was taken: a dot left, and what relayd records next is another dot, or comes
+// from another process, or says that there was no answer.
+func unknownOutcomes(events []api.Event, starts []time.Time) int {
+	unknown := 0
+	var dot *api.Event // without an answer so far
 	for i := range events {
-		switch e := &events[i]; e.Kind {
+		e := &events[i]
+		if dot != nil && slices.ContainsFunc(starts, func(s time.Time) bool { return s.After(dot.At) && s.Before(e.At) }) {
+			unknown++
+			dot = nil
+		}
+		switch e.Kind {
 		case "dot sent":
-			if open {
+			if dot != nil {
 				unknown++
 			}
-			open = true
+			dot = e
 		case "attempt":
-			if open && slices.ContainsFunc(e.Results, func(r api.Result) bool { return r.Outcome == "unknown" }) {
+			if dot != nil && slices.ContainsFunc(e.Results, func(r api.Result) bool { return r.Outcome == "unknown" }) {
 				unknown++
 			}
-			open = false
+			dot = nil
 		}
 	}
-	if open {
+	if dot != nil {
 		unknown++
 	}
 	return unknown

@@ -23,8 +23,7 @@ func TestKillUnderLoadLosesNothing(t *testing.T) {
 	d := w.drive(sessions)
 	recognised := 0
 	for range kills {
-		p := w.install.Launch()
-		w.appear(p)
+		p := w.launch()
 		pause(t.Context(), chance(killWithin))
 		p.Kill()
 		recognised += p.Count("repeated submission")
@@ -44,4 +43,30 @@ func TestKillUnderLoadLosesNothing(t *testing.T) {
 	if err := p.Stop(); err != nil {
 		t.Errorf("after all that relayd does not end in good order: %v", err)
 	}
+}
+
+// sessions --SMTP--> relayd, killed and started again --SMTP--> a moody sink
+//
+// The sink defers some senders and some of a message's recipients, and hangs up before
+// and after it took a message. Every recipient of every letter gets it all the same,
+// a second time only after an unknown outcome (G3, G4).
+func TestTortureMoodyUpstreamUnderKills(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "", nil)
+	w.sink.Moody.Store(true)
+	d := w.drive(sessions)
+	const moodyKills = 4
+	for range moodyKills {
+		p := w.start()
+		pause(t.Context(), chance(killWithin))
+		p.Kill()
+	}
+	w.start()
+	d.stop()
+	w.await("an empty queue", func() bool {
+		waiting, err := w.install.Hurry(t.Context())
+		return err == nil && waiting == 0
+	})
+	v := w.settle()
+	t.Logf("%d kills; %d letters acknowledged, %d arrivals, %d duplicates with an unknown outcome", moodyKills, v.acked, v.arrived, v.duplicates)
 }

@@ -25,6 +25,7 @@ type world struct {
 	mu      sync.Mutex
 	letters map[string]*programtest.Letter
 	current *programtest.Process
+	starts  []time.Time // each after the process before has ended
 }
 
 // senderCount is how many people send: enough for several lanes.
@@ -63,19 +64,32 @@ func chance(limit time.Duration) time.Duration { return rand.N(limit) } //nolint
 // oneIn is true once in n times.
 func oneIn(n int) bool { return rand.IntN(n) == 0 } //nolint:gosec // chances of a test
 
-// start runs relayd and tells the applications where.
+// start runs relayd, waits until it listens, and tells the applications where.
 func (w *world) start() *programtest.Process {
 	w.Helper()
-	p := w.install.Start()
-	w.appear(p)
-	return p
+	w.starting()
+	return w.appear(w.install.Start())
+}
+
+// launch is start without waiting.
+func (w *world) launch() *programtest.Process {
+	w.Helper()
+	w.starting()
+	return w.appear(w.install.Launch())
+}
+
+func (w *world) starting() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.starts = append(w.starts, time.Now())
 }
 
 // appear makes a process the one that the applications speak to.
-func (w *world) appear(p *programtest.Process) {
+func (w *world) appear(p *programtest.Process) *programtest.Process {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.current = p
+	return p
 }
 
 func (w *world) process() *programtest.Process {
@@ -131,14 +145,22 @@ func (w *world) waiting() string {
 		return err.Error()
 	}
 	for i := range page.Items {
-		m, err := w.install.API.Message(w.Context(), page.Items[i].ID)
-		if err != nil {
-			return err.Error()
-		}
-		fmt.Fprintf(&text, "%s waits: %s %+v, hold %+v\n", m.ID, m.Status, m.Recipients, m.Hold)
-		for j := range m.Timeline {
-			fmt.Fprintf(&text, "   %+v\n", m.Timeline[j])
-		}
+		text.WriteString(w.story(page.Items[i].ID))
+	}
+	return text.String()
+}
+
+// story tells how a message stands, and what happened to it.
+func (w *world) story(id string) string {
+	m, err := w.install.API.Message(w.Context(), id)
+	if err != nil {
+		return err.Error()
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s %s: %+v, hold %+v\n", m.ID, m.Status, m.Recipients, m.Hold)
+	for i := range m.Timeline {
+		e := &m.Timeline[i]
+		fmt.Fprintf(&text, "   %s %s %s %+v\n", e.At.Format("15:04:05.000"), e.Kind, e.Detail, e.Results)
 	}
 	return text.String()
 }
@@ -156,7 +178,7 @@ func (w *world) drained() {
 func (w *world) settle() *verdict {
 	w.Helper()
 	w.drained()
-	e := &evidence{letters: w.letters, acked: w.ledger.read(w.T), arrivals: w.sink.Taken(), kept: w.kept(), unknown: w.unknown}
+	e := &evidence{letters: w.letters, acked: w.ledger.read(w.T), arrivals: w.sink.Taken(), kept: w.kept(), unknown: w.unknown, story: w.story}
 	v := judge(e)
 	for i, problem := range v.problems {
 		if i == 10 {
@@ -197,5 +219,5 @@ func (w *world) unknown(id string) int {
 		w.Errorf("the timeline of %s: %v", id, err)
 		return 0
 	}
-	return unknownOutcomes(m.Timeline)
+	return unknownOutcomes(m.Timeline, w.starts)
 }

@@ -79,6 +79,20 @@ func New(tb testing.TB, o Options) *Installation {
 	return in
 }
 
+// Hurry asks for everything that waits to be tried again now, as an operator would who
+// does not want to wait, and gives how much that is. An error means that relayd does
+// not answer.
+func (in *Installation) Hurry(ctx context.Context) (waiting int, err error) {
+	page, err := in.API.Messages(ctx, apiclient.Filter{"waiting": "true", "limit": "500"})
+	if err != nil {
+		return 0, err
+	}
+	for i := range page.Items {
+		_, _ = in.API.Retry(ctx, page.Items[i].ID) // it may be done by now
+	}
+	return len(page.Items), nil
+}
+
 // write writes the configuration: small segments and small inline bodies, so that a
 // short test meets segments that are used again and bodies in files.
 func (in *Installation) write(o *Options) error {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -22,6 +23,10 @@ type Sink struct {
 	Mute     atomic.Bool // it takes messages and hangs up instead of saying so
 	// Wait is called before each final answer; it may be nil.
 	Wait func()
+
+	// Moody makes it defer some senders and recipients, and hang up before and after it
+	// took a message, by chance.
+	Moody atomic.Bool
 
 	served sync.WaitGroup
 	ended  chan struct{}
@@ -146,7 +151,7 @@ func (s *Sink) obey(line string, e *envelope, r *bufio.Reader, w *bufio.Writer) 
 		s.say(w, "235 2.7.0 welcome")
 	case "MAIL":
 		*e = envelope{from: path(rest)}
-		if s.Down.Load() {
+		if s.Down.Load() || s.mood(20) {
 			*e = envelope{}
 			s.say(w, "451 4.3.0 out of order")
 			break
@@ -155,6 +160,10 @@ func (s *Sink) obey(line string, e *envelope, r *bufio.Reader, w *bufio.Writer) 
 	case "RCPT":
 		if e.from == "" {
 			s.say(w, "503 5.5.1 MAIL first")
+			break
+		}
+		if s.mood(6) {
+			s.say(w, "451 4.3.0 not now")
 			break
 		}
 		e.to = append(e.to, path(rest))
@@ -181,7 +190,7 @@ func (s *Sink) take(e *envelope, r *bufio.Reader, w *bufio.Writer) bool {
 		return false
 	}
 	content, err := readContent(r)
-	if err != nil {
+	if err != nil || s.mood(25) {
 		return false
 	}
 	header, body, _ := bytes.Cut(content, []byte("\r\n\r\n"))
@@ -190,12 +199,15 @@ func (s *Sink) take(e *envelope, r *bufio.Reader, w *bufio.Writer) bool {
 	if s.Wait != nil {
 		s.Wait()
 	}
-	if s.Mute.Load() {
+	if s.Mute.Load() || s.mood(25) {
 		return false
 	}
 	s.say(w, "250 2.0.0 taken")
 	return true
 }
+
+// mood is true once in n times, if the sink is moody.
+func (s *Sink) mood(n int) bool { return s.Moody.Load() && rand.IntN(n) == 0 } //nolint:gosec // chances of a test
 
 func (s *Sink) note(a Arrival) {
 	s.mu.Lock()

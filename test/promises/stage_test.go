@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/relayd/relayd/internal/apiclient"
 	"github.com/relayd/relayd/internal/relaytest"
 	"github.com/relayd/relayd/internal/simulator"
 	"github.com/relayd/relayd/relay"
@@ -76,19 +75,12 @@ func soon(t *testing.T, holds func() bool) {
 	})
 }
 
-// drained asks for everything to be tried again now, as an operator would who does
-// not want to wait, until nothing is left to do.
+// drained waits until nothing is left to do, and does not wait for clocks.
 func drained(t *testing.T, in *programtest.Installation) {
 	t.Helper()
 	soon(t, func() bool {
-		page, err := in.API.Messages(t.Context(), apiclient.Filter{"waiting": "true", "limit": "500"})
-		if err != nil {
-			return false // it may be starting
-		}
-		for i := range page.Items {
-			_, _ = in.API.Retry(t.Context(), page.Items[i].ID) // it may be done by now
-		}
-		return len(page.Items) == 0
+		waiting, err := in.Hurry(t.Context())
+		return err == nil && waiting == 0
 	})
 }
 
