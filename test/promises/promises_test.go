@@ -36,6 +36,7 @@ func promises() map[string][]proof {
 		},
 		// Every accepted message ends delivered, reported, or held with a reason.
 		"G3": {
+			{"test/crash", "TestTortureMoodyUpstreamUnderKills"},
 			{"test/peers", "TestPasswordChangesAtTheProvider"},
 			{"test/peers", "TestOneRecipientIsRefused"},
 			{"relay/queue", "TestParkedAccountHoldsMailUntilItReturns"},
