@@ -63,18 +63,38 @@ func (q *Queue) load(e *entry) (*head, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.state != e.content {
-		change, err := q.frameAt(e.state)
-		if err != nil {
-			return nil, err
+	switch {
+	case e.state != e.content:
+		h.state, err = q.stateAt(e.state)
+		if errors.Is(err, ErrDamaged) {
+			q.opt.Log.Error("message is held: its state does not read", "id", e.id, "error", err)
+			h.state, err = damagedState(h.message, e.revision), nil
 		}
-		h.state, _, err = decodeState(change)
-		return h, err
-	}
-	if h.state == nil {
+	case h.state == nil:
 		h.state = relay.NewState(h.message)
 	}
-	return h, nil
+	return h, err
+}
+
+func (q *Queue) stateAt(ref journal.Ref) (*relay.State, error) {
+	change, err := q.frameAt(ref)
+	if err != nil {
+		return nil, err
+	}
+	s, _, err := decodeState(change)
+	return s, err
+}
+
+// damagedState stands in for a state that does not read: to begin anew by itself
+// could send the message twice (promise G4), so a person decides.
+func damagedState(m *relay.Message, revision uint64) *relay.State {
+	s := relay.NewState(m)
+	s.Revision = revision
+	s.Hold = &relay.Hold{
+		Rule: "spool.damaged", Since: m.Accepted,
+		Reason: "the disk lost the record of its deliveries: some recipients may have it already",
+	}
+	return s
 }
 
 // firstRead is how much of a record is read at once: nearly every head and state is

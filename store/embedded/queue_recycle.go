@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
-	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/store"
 	"github.com/relayd/relayd/store/journal"
 )
@@ -121,17 +119,18 @@ func (q *Queue) relocateSome(ctx context.Context, segment uint64) (int, error) {
 		return 0, err
 	}
 	defer q.settle(moves)
-	if err := q.prepare(moves); err != nil {
+	ready, err := q.prepare(moves)
+	if err != nil {
 		return 0, err
 	}
 	// No lock is needed for the order: while an entry is being relocated nothing
 	// else of it is enqueued.
-	for _, m := range moves {
+	for _, m := range ready {
 		if err == nil {
 			m.ticket, err = q.journal.Enqueue(m.record)
 		}
 	}
-	for _, m := range moves {
+	for _, m := range ready {
 		if m.ticket != nil {
 			var failure error
 			m.ref, failure = m.ticket.Wait()
@@ -181,61 +180,6 @@ func (q *Queue) choose(segment uint64) ([]*move, error) {
 		}
 		q.settled.Wait()
 	}
-}
-
-// prepare reads the messages, and makes the records with their full state.
-func (q *Queue) prepare(moves []*move) error {
-	for _, m := range moves {
-		payload, err := q.whole(m.entry)
-		if errors.Is(err, ErrDamaged) {
-			// It cannot be delivered, but must stay visible, and in nobody's way.
-			q.opt.Log.Error("damaged message is kept as it is", "id", m.entry.id, "error", err)
-			payload, err = q.asItIs(m.entry.content)
-		}
-		if err != nil {
-			return fmt.Errorf("write message %s again: %w", m.entry.id, err)
-		}
-		m.record = journal.Record{
-			ID: m.entry.id, Revision: m.entry.revision, Type: recordRelocated, Use: journal.UseLast, Payload: payload,
-		}
-	}
-	return nil
-}
-
-// whole gives a message with its full state. Submission keys are written again by
-// themselves.
-func (q *Queue) whole(e *entry) ([][]byte, error) {
-	h, err := q.load(e)
-	if err != nil {
-		return nil, err
-	}
-	h.keyed, h.key = false, relay.SubmissionKey{}
-	body, err := q.inlineBody(e)
-	return [][]byte{encodeHead(nil, h), body}, err
-}
-
-// asItIs reads a record without understanding it.
-func (q *Queue) asItIs(ref journal.Ref) ([][]byte, error) {
-	p, err := q.journal.Open(ref)
-	if err != nil {
-		return nil, err
-	}
-	defer p.Close() //nolint:errcheck // it was only read
-	b := make([]byte, p.Size())
-	return [][]byte{b}, readFull(p, b, 0)
-}
-
-// inlineBody reads the body out of a record; nil if it lies in a file.
-func (q *Queue) inlineBody(e *entry) ([]byte, error) {
-	if e.inFile {
-		return nil, nil
-	}
-	c, err := q.openContent(e)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close() //nolint:errcheck // it was only read
-	return io.ReadAll(c.Reader())
 }
 
 // relocateKeys writes the submission keys of a segment again.
