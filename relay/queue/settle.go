@@ -64,12 +64,12 @@ func (p policy) settleRecipient(now time.Time, m *relay.Message, s *relay.State,
 }
 
 // outcomeOf is the outcome of a result in the light of what was known before. Where
-// a dot had left and no answer came since, a failure to reach the peer again does
-// not make the outcome known.
+// a dot had left and no answer came to it, an attempt that did not come to its own
+// dot does not make the outcome known: the mailbox is looked at again.
 func outcomeOf(r *relay.RecipientState, res *relay.Result) relay.Outcome {
 	switch {
 	case res.Outcome == relay.Pending, res.Outcome == relay.Deferred:
-		if r.DotSent && res.Reply.Code == 0 {
+		if r.Outcome == relay.Unknown || r.DotSent && res.Reply.Code == 0 {
 			return relay.Unknown
 		}
 		return relay.Deferred

@@ -26,7 +26,11 @@ func markDots(s *relay.State, recipients []int) {
 		}
 	}
 	for _, i := range recipients {
-		s.Recipients[i].DotSent = true
+		r := &s.Recipients[i]
+		r.DotSent = true
+		if r.Outcome == relay.Unknown {
+			r.Outcome = relay.Deferred // from here on this attempt's answer counts
+		}
 	}
 	for i := range s.Recipients {
 		if open > 0 && s.Recipients[i].DotSent {
