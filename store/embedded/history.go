@@ -45,7 +45,10 @@ func (h *history) open() error {
 		if !ok {
 			continue
 		}
-		if err := h.openMonth(month); err != nil {
+		switch err := h.openMonth(month); {
+		case ofSystem(err):
+			return fmt.Errorf("open history: %w", err)
+		case err != nil:
 			name := filepath.Join(h.dir, e.Name())
 			h.log.Error("a month of history does not read and was set aside", "file", name, "error", err)
 			if err := os.Rename(name, name+".damaged"); err != nil {
@@ -167,7 +170,11 @@ func (h *history) prune(before time.Time) {
 		err = h.files[month].Close()
 		delete(h.files, month)
 		err = errors.Join(err, removeFile(filepath.Join(h.dir, historyPrefix+month+historySuffix)))
-		h.log.Info("history deleted because of its age", "month", month, "error", err)
+		if err != nil {
+			h.log.Error("old history could not be deleted", "month", month, "error", err)
+			continue
+		}
+		h.log.Info("history deleted because of its age", "month", month)
 	}
 }
 

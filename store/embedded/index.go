@@ -4,16 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/relayd/relayd/internal/safeio"
 	"github.com/relayd/relayd/relay"
+	"github.com/relayd/relayd/store"
 	"github.com/relayd/relayd/store/journal"
 )
 
@@ -55,6 +54,7 @@ type index struct {
 
 	wake   chan struct{} // something was recorded
 	urgent chan struct{} // somebody waits for the index
+	ended  chan struct{} // closed when run ended: nobody moves the position any more
 }
 
 // openIndex opens the files of the index after the journal was replayed.
@@ -69,7 +69,7 @@ func openIndex(q *Queue) (*index, error) {
 	}
 	x := &index{
 		queue: q, dir: dir, moved: make(chan struct{}),
-		wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1), ended: make(chan struct{}),
 		history: history{dir: dir, files: map[string]*bolt.DB{}, log: q.opt.Log},
 	}
 	if err := errors.Join(x.openState(), x.history.open()); err != nil {
@@ -100,10 +100,9 @@ var errUseless = errors.New("the index is of no use")
 
 func (x *index) tryState(name string) error {
 	db, err := openBoltFile(name, stateBuckets)
-	var fault *fs.PathError
 	switch {
-	case errors.As(err, &fault), errors.Is(err, berrors.ErrTimeout), safeio.IsFull(err):
-		return err // of the system, not of the file
+	case ofSystem(err):
+		return err
 	case err != nil:
 		return fmt.Errorf("%w: %w", errUseless, err)
 	}
@@ -136,6 +135,7 @@ func (x *index) notify() {
 // run writes batches until ctx ends; then a little more, so that a start finds less to
 // do.
 func (x *index) run(ctx context.Context) {
+	defer close(x.ended)
 	prune := time.NewTicker(pruneEvery)
 	defer prune.Stop()
 	x.history.prune(x.queue.opt.Now().Add(-x.queue.opt.Retention))
@@ -238,7 +238,7 @@ func (x *index) at() journal.Position {
 }
 
 // passed returns when the index has durably passed p. If the index is in trouble it
-// gives that back.
+// gives that back; ErrClosed if nobody writes it any more.
 func (x *index) passed(ctx context.Context, p journal.Position) error {
 	for {
 		x.mu.Lock()
@@ -256,6 +256,8 @@ func (x *index) passed(ctx context.Context, p journal.Position) error {
 		}
 		select {
 		case <-moved:
+		case <-x.ended:
+			return store.ErrClosed
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/relayd/relayd/internal/safeio"
 	"github.com/relayd/relayd/store/journal"
@@ -71,6 +72,13 @@ func openBoltFile(name string, buckets [][]byte) (db *bolt.DB, err error) {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", name, err), db.Close())
 	}
 	return db, nil
+}
+
+// ofSystem reports whether a file could not be opened for a reason that says nothing of
+// what is in it: it must not be given up for that.
+func ofSystem(err error) bool {
+	var fault *fs.PathError
+	return errors.As(err, &fault) || errors.Is(err, berrors.ErrTimeout) || safeio.IsFull(err)
 }
 
 // errEmpty means that a file was just made.

@@ -3,10 +3,12 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/store"
@@ -78,6 +80,9 @@ func (q *Queue) trySurvey(read func(*survey) error) (again bool, err error) {
 			return read(s)
 		})
 	})
+	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
+		err = store.ErrClosed
+	}
 	return again, err
 }
 

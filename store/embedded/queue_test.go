@@ -65,6 +65,11 @@ func mustPut(t testing.TB, q *Queue, m *relay.Message, body string) {
 // finish records the state in which everything is delivered.
 func finish(t testing.TB, q *Queue, m *relay.Message) {
 	t.Helper()
+	finishAt(t, q, m, time.Now())
+}
+
+func finishAt(t testing.TB, q *Queue, m *relay.Message, at time.Time) {
+	t.Helper()
 	_, s, err := q.Get(t.Context(), m.ID)
 	if err != nil {
 		t.Fatalf("get: %v", err)
@@ -73,7 +78,7 @@ func finish(t testing.TB, q *Queue, m *relay.Message) {
 	for i := range s.Recipients {
 		s.Recipients[i].Outcome, s.Recipients[i].Reported = relay.Delivered, true
 	}
-	if err := q.Record(t.Context(), m.ID, s, relay.Event{At: time.Now().UTC(), Kind: relay.EventDone}); err != nil {
+	if err := q.Record(t.Context(), m.ID, s, relay.Event{At: at.UTC(), Kind: relay.EventDone}); err != nil {
 		t.Fatalf("record: %v", err)
 	}
 }
@@ -164,5 +169,19 @@ func TestSurvivesRestart(t *testing.T) {
 		if got := contentOf(t, q, m.ID); !bytes.Equal([]byte(got), bytes.Repeat([]byte("x"), 100+700*(i+10))) {
 			t.Fatalf("content %d has %d octets", i, len(got))
 		}
+	}
+}
+
+// Who waits for the index when the queue is closed does not wait for ever.
+func TestCloseEndsWaitForIndex(t *testing.T) {
+	t.Parallel()
+	q := openSmall(t, smallQueue(t.TempDir()))
+	waited := make(chan error, 1)
+	go func() { waited <- q.index.passed(context.Background(), journal.Position{Segment: 99}) }()
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-waited; !errors.Is(err, store.ErrClosed) {
+		t.Fatalf("wait for the index: %v", err)
 	}
 }
