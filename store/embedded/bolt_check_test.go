@@ -16,7 +16,7 @@ import (
 func sampleBolt(tb testing.TB) []byte {
 	tb.Helper()
 	name := filepath.Join(tb.TempDir(), "sample.db")
-	db, err := openBoltFile(name, stateBuckets)
+	db, err := openBoltFile(name, stateFile)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func openDamaged(tb testing.TB, data []byte) error {
 	if err := os.WriteFile(name, data, 0o600); err != nil {
 		tb.Fatal(err)
 	}
-	db, err := openBoltFile(name, stateBuckets)
+	db, err := openBoltFile(name, stateFile)
 	if err != nil {
 		return err
 	}

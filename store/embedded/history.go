@@ -67,7 +67,7 @@ func monthOf(name string) (string, bool) {
 }
 
 func (h *history) openMonth(month string) error {
-	db, err := openBoltFile(filepath.Join(h.dir, historyPrefix+month+historySuffix), historyBuckets)
+	db, err := openBoltFile(filepath.Join(h.dir, historyPrefix+month+historySuffix), historyFile)
 	if err != nil {
 		return err
 	}

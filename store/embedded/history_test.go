@@ -3,6 +3,7 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -119,5 +120,26 @@ func TestMonths(t *testing.T) {
 	}
 	if p, err := q.List(t.Context(), store.Filter{Recipient: "bob@b.example"}); err != nil || len(p.Records) != 3 {
 		t.Fatalf("list over the months: %d, %v", len(p.Records), err)
+	}
+}
+
+// A large history is not scanned for free pages at every start: they stand in the file.
+func TestHistoryKeepsFreelist(t *testing.T) {
+	t.Parallel()
+	_, file := oneInHistory(t)
+	for name, want := range map[string]bool{file: true, filepath.Join(filepath.Dir(file), "state.db"): false} {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var newest []byte
+		for _, at := range []int{0, os.Getpagesize()} {
+			if m := data[at+boltPageHeader:][:boltMetaSize]; newest == nil || native(m[48:]) > native(newest[48:]) {
+				newest = m
+			}
+		}
+		if got := native(newest[32:]) != math.MaxUint64; got != want {
+			t.Errorf("%s: freelist in the file: %v", filepath.Base(name), got)
+		}
 	}
 }

@@ -99,7 +99,7 @@ func (x *index) openState() error {
 var errUseless = errors.New("the index is of no use")
 
 func (x *index) tryState(name string) error {
-	db, err := openBoltFile(name, stateBuckets)
+	db, err := openBoltFile(name, stateFile)
 	switch {
 	case ofSystem(err):
 		return err

@@ -24,9 +24,17 @@ var (
 	bucketKeys     = []byte("keys")     // kind, hash of the value, id: nothing
 	bucketEvents   = []byte("events")   // id, revision: the event
 
-	stateBuckets   = [][]byte{bucketMeta, bucketMessages, bucketKeys, bucketEvents}
-	historyBuckets = [][]byte{bucketMeta, bucketMessages, bucketKeys}
+	stateFile   = boltKind{buckets: [][]byte{bucketMeta, bucketMessages, bucketKeys, bucketEvents}}
+	historyFile = boltKind{buckets: [][]byte{bucketMeta, bucketMessages, bucketKeys}, freelist: true}
 )
+
+// boltKind is what the two kinds of file differ in.
+type boltKind struct {
+	buckets [][]byte
+	// freelist: the pages that are free stand in the file. History has few, and its
+	// files are large: without the list bbolt scans all of a file that it opens.
+	freelist bool
+}
 
 var (
 	keyFormat   = []byte("format")
@@ -44,7 +52,7 @@ const (
 
 // openBoltFile opens a file of the index, and makes it if it is missing. bbolt's
 // panics about a damaged file become errors.
-func openBoltFile(name string, buckets [][]byte) (db *bolt.DB, err error) {
+func openBoltFile(name string, kind boltKind) (db *bolt.DB, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			db, err = nil, fmt.Errorf("%s: %v: %w", name, p, ErrDamaged)
@@ -55,7 +63,7 @@ func openBoltFile(name string, buckets [][]byte) (db *bolt.DB, err error) {
 	}
 	_, statErr := os.Stat(name)
 	db, err = bolt.Open(name, 0o600, &bolt.Options{
-		Timeout: boltLockWait, FreelistType: bolt.FreelistMapType, NoFreelistSync: true,
+		Timeout: boltLockWait, FreelistType: bolt.FreelistMapType, NoFreelistSync: !kind.freelist,
 		NoStatistics: true, MaxSize: indexLimit,
 	})
 	if err != nil {
@@ -63,7 +71,7 @@ func openBoltFile(name string, buckets [][]byte) (db *bolt.DB, err error) {
 	}
 	err = db.View(checkFormat)
 	if errors.Is(err, errEmpty) {
-		err = db.Update(func(tx *bolt.Tx) error { return makeBuckets(tx, buckets) })
+		err = db.Update(func(tx *bolt.Tx) error { return makeBuckets(tx, kind.buckets) })
 	}
 	if err == nil && errors.Is(statErr, fs.ErrNotExist) {
 		err = safeio.SyncDir(filepath.Dir(name)) // a power cut before this leaves a file that is made again
