@@ -90,7 +90,8 @@ func (w *demoWorld) config() (*config.Config, error) {
 	c := config.Default()
 	c.Hostname, c.DataDir = demoHostname, w.dir
 	c.Listeners = []config.Listener{{Name: demoListener, Address: free, Mode: "starttls"}}
-	c.Spool.SegmentSize = 4 * config.MiB // a demonstration need not reserve the room of a relay
+	// A demonstration need not reserve the room of a relay.
+	c.Spool.SegmentSize, c.Spool.InlineSize = 4*config.MiB, 512*config.KiB
 	c.Upstream.RootsFile = roots
 	c.Direct.Port = port(w.mx.Addr())
 	c.DNS.Servers = []string{w.dns.Addr()}

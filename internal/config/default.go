@@ -29,7 +29,7 @@ func Default() *Config {
 		},
 		Spool: Spool{
 			MaxMessages: 500_000, MaxBytes: 20 * GiB, MinFreeDisk: 512 * MiB,
-			SegmentSize: 64 * MiB, InlineSize: 256 * KiB, KeepHistory: 30 * day,
+			SegmentSize: 64 * MiB, InlineSize: 2 * MiB, KeepHistory: 30 * day,
 		},
 		Queue: Queue{
 			Retry:     []time.Duration{minute, 5 * minute, 10 * minute, 20 * minute, 40 * minute},
