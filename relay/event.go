@@ -16,7 +16,6 @@ const (
 	EventCancelled EventKind = "cancelled"
 	EventCopy      EventKind = "sent copy"
 	EventReport    EventKind = "report" // a DSN or notice was made
-	EventDone      EventKind = "done"
 )
 
 // Event is one line of a message's timeline. It is kept after the message is gone.

@@ -80,7 +80,7 @@ func benchLife(b *testing.B, q *Queue, body []byte) {
 			}
 			s = s.Clone()
 			s.Revision, s.Recipients[0].Outcome, s.Recipients[0].Reported = 2, relay.Delivered, true
-			if err := q.Record(context.Background(), m.ID, s, relay.Event{At: time.Now(), Kind: relay.EventDone}); err != nil {
+			if err := q.Record(context.Background(), m.ID, s, relay.Event{At: time.Now(), Kind: relay.EventAttempt}); err != nil {
 				b.Error(err)
 			}
 		}

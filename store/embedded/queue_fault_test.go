@@ -98,7 +98,7 @@ func finishFull(t *testing.T, q *Queue, m *relay.Message) {
 	s := relay.NewState(m)
 	s.Revision, s.Recipients[0].Outcome, s.Recipients[0].Reported = 1, relay.Delivered, true
 	within(t, "record on a full disk", func() bool {
-		err := q.Record(t.Context(), m.ID, s, relay.Event{Kind: relay.EventDone})
+		err := q.Record(t.Context(), m.ID, s, relay.Event{Kind: relay.EventAttempt})
 		if err != nil && !errors.Is(err, store.ErrFull) {
 			t.Fatalf("record on a full disk: %v", err)
 		}

@@ -78,7 +78,7 @@ func finishAt(t testing.TB, q *Queue, m *relay.Message, at time.Time) {
 	for i := range s.Recipients {
 		s.Recipients[i].Outcome, s.Recipients[i].Reported = relay.Delivered, true
 	}
-	if err := q.Record(t.Context(), m.ID, s, relay.Event{At: at.UTC(), Kind: relay.EventDone}); err != nil {
+	if err := q.Record(t.Context(), m.ID, s, relay.Event{At: at.UTC(), Kind: relay.EventAttempt}); err != nil {
 		t.Fatalf("record: %v", err)
 	}
 }

@@ -38,7 +38,7 @@ func testFilters(t *testing.T, b *bench) {
 	}
 	b.change(held.ID, relay.EventHeld, func(s *relay.State) { s.Hold = &relay.Hold{Reason: "because"} })
 	b.change(failed.ID, relay.EventAttempt, func(s *relay.State) { s.Recipients[0].Outcome = relay.Failed })
-	b.change(done.ID, relay.EventDone, deliver)
+	b.change(done.ID, relay.EventAttempt, deliver)
 	b.change(routed.ID, relay.EventAttempt, func(s *relay.State) { s.Route.Account = "acc" })
 	outcome := func(o relay.Outcome) *relay.Outcome { return &o }
 	cases := map[string]struct {
@@ -87,7 +87,7 @@ func testPages(t *testing.T, b *bench) {
 		m := b.newMessage("bob")
 		b.put(m, "body")
 		if i%3 == 0 {
-			b.change(m.ID, relay.EventDone, deliver)
+			b.change(m.ID, relay.EventAttempt, deliver)
 		}
 		if i == 30 {
 			b.restart()
@@ -120,12 +120,12 @@ func testTimeline(t *testing.T, b *bench) {
 		s := b.change(m.ID, kind, func(s *relay.State) { s.Recipients[0].Attempts++ })
 		b.timeline(m, s, want[:i+2], false)
 	}
-	done := b.change(m.ID, relay.EventDone, deliver)
-	want = append(want, relay.EventDone)
+	done := b.change(m.ID, relay.EventAttempt, deliver)
+	want = append(want, relay.EventAttempt)
 	for range 3 {
 		events := b.timeline(m, done, want, true)
 		last = events[len(events)-1]
-		if e := event(relay.EventDone); !reflect.DeepEqual(last.Results, e.Results) || last.Peer != e.Peer || last.Route != e.Route || last.By != e.By || last.Detail != e.Detail {
+		if e := event(relay.EventAttempt); !reflect.DeepEqual(last.Results, e.Results) || last.Peer != e.Peer || last.Route != e.Route || last.By != e.By || last.Detail != e.Detail {
 			t.Fatalf("event %+v", last)
 		}
 		b.restart()
