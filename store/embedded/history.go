@@ -12,6 +12,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/store"
@@ -21,38 +22,35 @@ const (
 	historyPrefix = "history-"
 	historySuffix = ".db"
 	monthLayout   = "2006-01"
+	damagedSuffix = ".damaged"
 )
+
+// errAgain means that a file was set aside, and that the next attempt makes another.
+var errAgain = errors.New("a damaged file was set aside")
 
 // history keeps the timelines of retired messages in one file for each month in
 // which they were retired, so that old ones go by deleting a file.
 type history struct {
-	dir string
-	log *slog.Logger
+	dir  string
+	kind boltKind
+	log  *slog.Logger
+
+	complaint complaint // of a file that is full
 
 	mu    sync.RWMutex // held for reading while files are used, for writing while the set changes
 	files map[string]*bolt.DB
 }
 
-// open opens the months that are there. One that does not read is set aside: it is
-// history, and must not keep the mail from going.
+// open opens the months that are there.
 func (h *history) open() error {
 	entries, err := os.ReadDir(h.dir)
 	if err != nil {
 		return fmt.Errorf("list history: %w", err)
 	}
 	for _, e := range entries {
-		month, ok := monthOf(e.Name())
-		if !ok {
-			continue
-		}
-		switch err := h.openMonth(month); {
-		case ofSystem(err):
-			return fmt.Errorf("open history: %w", err)
-		case err != nil:
-			name := filepath.Join(h.dir, e.Name())
-			h.log.Error("a month of history does not read and was set aside", "file", name, "error", err)
-			if err := os.Rename(name, name+".damaged"); err != nil {
-				return err
+		if month, ok := monthOf(e.Name()); ok {
+			if err := h.openMonth(month); err != nil {
+				return fmt.Errorf("open history: %w", err)
 			}
 		}
 	}
@@ -66,13 +64,36 @@ func monthOf(name string) (string, bool) {
 	return month, ok && ok2 && err == nil
 }
 
+// openMonth opens the file of a month, and makes it if it is missing. One that does not
+// read is set aside: it is history, and must not keep the mail from going.
 func (h *history) openMonth(month string) error {
-	db, err := openBoltFile(filepath.Join(h.dir, historyPrefix+month+historySuffix), historyFile)
+	db, err := openBoltFile(h.file(month), h.kind)
+	if err != nil && !ofSystem(err) {
+		if err = h.setAside(month, err); err == nil {
+			return nil
+		}
+	}
 	if err != nil {
 		return err
 	}
 	h.files[month] = db
 	return nil
+}
+
+func (h *history) file(month string) string {
+	return filepath.Join(h.dir, historyPrefix+month+historySuffix)
+}
+
+// setAside keeps the file of a month that does not read for a person. It must be called
+// with the lock held.
+func (h *history) setAside(month string, reason error) error {
+	name := h.file(month)
+	h.log.Error("a month of history does not read and was set aside", "file", name, "error", reason)
+	if db := h.files[month]; db != nil {
+		delete(h.files, month)
+		db.Close() //nolint:errcheck // nothing of it is used any more
+	}
+	return os.Rename(name, name+damagedSuffix)
 }
 
 func (h *history) close() (err error) {
@@ -100,28 +121,46 @@ func (h *history) put(done []*change) error {
 	return nil
 }
 
+// putMonth writes retired messages into one file. What goes wrong with that file must
+// not keep the index, and with it the journal, from going on.
 func (h *history) putMonth(month string, changes []*change) error {
 	db, err := h.month(month)
 	if err != nil {
 		return err
 	}
-	return db.Update(func(tx *bolt.Tx) error {
-		var keys keyChanges
-		messages := tx.Bucket(bucketMessages)
-		messages.FillPercent = 0.9 // the IDs come in their order
-		for _, c := range changes {
-			// What stands there has seen more: it is written again only after the index
-			// was lost, from what the journal still has.
-			if messages.Get(c.id[:]) != nil {
-				continue
-			}
-			if err := messages.Put(c.id[:], encodeHistory(c)); err != nil {
-				return err
-			}
-			keys.replace(nil, keysOf(c.message, c.state))
-		}
-		return keys.apply(tx.Bucket(bucketKeys))
+	err = guarded(func() error {
+		return db.Update(func(tx *bolt.Tx) error { return putHistory(tx, changes) })
 	})
+	switch {
+	case errors.Is(err, berrors.ErrMaxSizeReached):
+		if h.complaint.allow(time.Now()) {
+			h.log.Error("the history of the month is full: timelines of finished messages are not kept", "month", month)
+		}
+		return nil
+	case errors.Is(err, ErrDamaged):
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return fmt.Errorf("begin the month anew: %w", errors.Join(errAgain, h.setAside(month, err)))
+	}
+	return err
+}
+
+func putHistory(tx *bolt.Tx, changes []*change) error {
+	var keys keyChanges
+	messages := tx.Bucket(bucketMessages)
+	messages.FillPercent = 0.9 // the IDs come in their order
+	for _, c := range changes {
+		// What stands there has seen more: it is written again only after the index
+		// was lost, from what the journal still has.
+		if messages.Get(c.id[:]) != nil {
+			continue
+		}
+		if err := messages.Put(c.id[:], encodeHistory(c)); err != nil {
+			return err
+		}
+		keys.replace(nil, keysOf(c.message, c.state))
+	}
+	return keys.apply(tx.Bucket(bucketKeys))
 }
 
 // month gives the file of a month, and makes it if it is missing.
@@ -132,6 +171,9 @@ func (h *history) month(month string) (*bolt.DB, error) {
 		if err := h.openMonth(month); err != nil {
 			return nil, err
 		}
+	}
+	if h.files[month] == nil { // it was set aside
+		return nil, errAgain
 	}
 	return h.files[month], nil
 }
@@ -169,7 +211,7 @@ func (h *history) prune(before time.Time) {
 		}
 		err = h.files[month].Close()
 		delete(h.files, month)
-		err = errors.Join(err, removeFile(filepath.Join(h.dir, historyPrefix+month+historySuffix)))
+		err = errors.Join(err, removeFile(h.file(month)))
 		if err != nil {
 			h.log.Error("old history could not be deleted", "month", month, "error", err)
 			continue

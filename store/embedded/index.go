@@ -27,6 +27,8 @@ const (
 	// lastEffort is how long the index may go on when the queue is closed: what is left
 	// is done after the next start.
 	lastEffort = time.Second
+	// stateName is the file of what lives.
+	stateName = "state.db"
 	// pruneEvery is how often old history is looked for.
 	pruneEvery = time.Hour
 )
@@ -46,6 +48,8 @@ type index struct {
 
 	history history
 	hurried bool // the queue is being closed; owned by run
+
+	changing sync.RWMutex // held for reading while others use db, for writing while it is made again
 
 	mu       sync.Mutex
 	position journal.Position // durable
@@ -70,7 +74,7 @@ func openIndex(q *Queue) (*index, error) {
 	x := &index{
 		queue: q, dir: dir, moved: make(chan struct{}),
 		wake: make(chan struct{}, 1), urgent: make(chan struct{}, 1), ended: make(chan struct{}),
-		history: history{dir: dir, files: map[string]*bolt.DB{}, log: q.opt.Log},
+		history: history{dir: dir, kind: historyFile, files: map[string]*bolt.DB{}, log: q.opt.Log},
 	}
 	if err := errors.Join(x.openState(), x.history.open()); err != nil {
 		return nil, errors.Join(err, x.close())
@@ -83,13 +87,26 @@ func openIndex(q *Queue) (*index, error) {
 // openState opens the index of what lives. One that does not fit the journal, or
 // does not read, is made again.
 func (x *index) openState() error {
-	name := filepath.Join(x.dir, "state.db")
+	name := filepath.Join(x.dir, stateName)
 	err := x.tryState(name)
 	if !errors.Is(err, errUseless) {
 		return err
 	}
 	x.queue.opt.Log.Warn("the index is made again from the journal", "file", name, "error", err)
 	if err := removeFile(name); err != nil {
+		return err
+	}
+	return x.tryState(name)
+}
+
+// remake makes the index of what lives again while the queue is in use: it does not
+// read, and a queue whose index stands still cannot give up a part of its journal.
+func (x *index) remake(reason error) error {
+	x.queue.opt.Log.Error("the index does not read and is made again from the journal", "error", reason)
+	x.changing.Lock()
+	defer x.changing.Unlock()
+	name := filepath.Join(x.dir, stateName)
+	if err := errors.Join(x.db.Close(), removeFile(name)); err != nil {
 		return err
 	}
 	return x.tryState(name)
@@ -113,6 +130,8 @@ func (x *index) tryState(name string) error {
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.db, x.position = db, p
 	return nil
 }
@@ -197,7 +216,10 @@ func (x *index) catchUp(ctx context.Context) error {
 	target := x.queue.journal.Durable()
 	for x.at().Before(target) && ctx.Err() == nil {
 		began := time.Now()
-		err := x.step()
+		err := guarded(x.step)
+		if errors.Is(err, ErrDamaged) {
+			err = x.remake(err)
+		}
 		took := time.Since(began)
 		x.mu.Lock()
 		x.trouble = err

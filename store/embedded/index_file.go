@@ -24,13 +24,14 @@ var (
 	bucketKeys     = []byte("keys")     // kind, hash of the value, id: nothing
 	bucketEvents   = []byte("events")   // id, revision: the event
 
-	stateFile   = boltKind{buckets: [][]byte{bucketMeta, bucketMessages, bucketKeys, bucketEvents}}
-	historyFile = boltKind{buckets: [][]byte{bucketMeta, bucketMessages, bucketKeys}, freelist: true}
+	stateFile   = boltKind{limit: indexLimit, buckets: [][]byte{bucketMeta, bucketMessages, bucketKeys, bucketEvents}}
+	historyFile = boltKind{limit: indexLimit, buckets: [][]byte{bucketMeta, bucketMessages, bucketKeys}, freelist: true}
 )
 
 // boltKind is what the two kinds of file differ in.
 type boltKind struct {
 	buckets [][]byte
+	limit   int // octets of the file
 	// freelist: the pages that are free stand in the file. History has few, and its
 	// files are large: without the list bbolt scans all of a file that it opens.
 	freelist bool
@@ -50,24 +51,37 @@ const (
 	boltLockWait = 2 * time.Second
 )
 
-// openBoltFile opens a file of the index, and makes it if it is missing. bbolt's
-// panics about a damaged file become errors.
-func openBoltFile(name string, kind boltKind) (db *bolt.DB, err error) {
+// guarded does something with a file of bbolt, whose panics about what it finds there
+// become ErrDamaged.
+func guarded(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			db, err = nil, fmt.Errorf("%s: %v: %w", name, p, ErrDamaged)
+			err = fmt.Errorf("%v: %w", p, ErrDamaged)
 		}
 	}()
+	return do()
+}
+
+// openBoltFile opens a file of the index, and makes it if it is missing.
+func openBoltFile(name string, kind boltKind) (db *bolt.DB, err error) {
 	if err := checkBolt(name); err != nil {
 		return nil, err
 	}
-	_, statErr := os.Stat(name)
-	db, err = bolt.Open(name, 0o600, &bolt.Options{
-		Timeout: boltLockWait, FreelistType: bolt.FreelistMapType, NoFreelistSync: !kind.freelist,
-		NoStatistics: true, MaxSize: indexLimit,
-	})
+	err = guarded(func() (err error) { db, err = openChecked(name, kind); return err })
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)
+	}
+	return db, nil
+}
+
+func openChecked(name string, kind boltKind) (*bolt.DB, error) {
+	_, statErr := os.Stat(name)
+	db, err := bolt.Open(name, 0o600, &bolt.Options{
+		Timeout: boltLockWait, FreelistType: bolt.FreelistMapType, NoFreelistSync: !kind.freelist,
+		NoStatistics: true, MaxSize: kind.limit,
+	})
+	if err != nil {
+		return nil, err
 	}
 	err = db.View(checkFormat)
 	if errors.Is(err, errEmpty) {
@@ -77,7 +91,7 @@ func openBoltFile(name string, kind boltKind) (db *bolt.DB, err error) {
 		err = safeio.SyncDir(filepath.Dir(name)) // a power cut before this leaves a file that is made again
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open %s: %w", name, err), db.Close())
+		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
 }

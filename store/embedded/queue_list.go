@@ -62,7 +62,9 @@ func (q *Queue) survey(ctx context.Context, read func(*survey) error) error {
 // trySurvey reports whether the view could not be had and must be tried again: the
 // index was too far behind, or the journal was released under it.
 func (q *Queue) trySurvey(read func(*survey) error) (again bool, err error) {
-	err = q.index.db.View(func(tx *bolt.Tx) error {
+	q.index.changing.RLock()
+	defer q.index.changing.RUnlock()
+	view := func(tx *bolt.Tx) error {
 		s := &survey{live: tx}
 		from, now := positionIn(tx), q.journal.Durable()
 		s.overlay, err = q.index.collect(from, overlayRecords)
@@ -79,7 +81,8 @@ func (q *Queue) trySurvey(read func(*survey) error) (again bool, err error) {
 			s.history = txs
 			return read(s)
 		})
-	})
+	}
+	err = guarded(func() error { return q.index.db.View(view) })
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		err = store.ErrClosed
 	}
