@@ -35,7 +35,7 @@ func testRepeated(t *testing.T, b *bench) {
 	if id := b.submit(other, 2); id != other.ID {
 		t.Fatalf("another submission became %s", id)
 	}
-	b.change(m.ID, relay.EventDone, deliver)
+	b.change(m.ID, relay.EventAttempt, deliver)
 	if id := b.submit(again, 1); id != m.ID {
 		t.Fatalf("the repetition after the delivery became %s", id)
 	}
@@ -50,7 +50,7 @@ func testRepeatedRestart(t *testing.T, b *bench) {
 	b.submit(lost, 1)
 	b.submit(seen, 2)
 	b.Acknowledged(seen.ID)
-	b.change(lost.ID, relay.EventDone, deliver) // with a group of its own, which the note joins
+	b.change(lost.ID, relay.EventAttempt, deliver) // with a group of its own, which the note joins
 	b.crash()
 	if id := b.submit(b.newMessage("bob"), 1); id != lost.ID {
 		t.Fatalf("the repetition after a crash became %s, want %s", id, lost.ID)

@@ -111,10 +111,10 @@ func testRetired(t *testing.T, b *bench) {
 	for _, body := range []string{"small", strings.Repeat("x", LargeBody)} {
 		m := b.newMessage("bob")
 		b.put(m, body)
-		s := b.change(m.ID, relay.EventDone, deliver)
+		s := b.change(m.ID, relay.EventAttempt, deliver)
 		b.gone(m.ID)
 		s.Revision++
-		if err := b.Record(t.Context(), m.ID, s, event(relay.EventDone)); !errors.Is(err, store.ErrNotFound) {
+		if err := b.Record(t.Context(), m.ID, s, event(relay.EventAttempt)); !errors.Is(err, store.ErrNotFound) {
 			t.Fatalf("record of a retired message: %v", err)
 		}
 		b.restart()
@@ -132,7 +132,7 @@ func testContentOutlives(t *testing.T, b *bench) {
 		if err != nil {
 			t.Fatalf("open: %v", err)
 		}
-		b.change(m.ID, relay.EventDone, deliver)
+		b.change(m.ID, relay.EventAttempt, deliver)
 		for range 2 {
 			if got, err := io.ReadAll(c.Reader()); err != nil || string(got) != body {
 				t.Fatalf("content after retirement: %d octets, %v", len(got), err)
@@ -155,7 +155,7 @@ func testExists(t *testing.T, b *bench) {
 	report.Kind = relay.KindReport
 	report.ID = m.ID.Derive("dsn 1")
 	b.put(report, "report")
-	b.change(report.ID, relay.EventDone, deliver)
+	b.change(report.ID, relay.EventAttempt, deliver)
 	for range 2 {
 		// The report is gone, but a crash between making it and noting it must show.
 		if _, err := b.Put(t.Context(), report, nil, strings.NewReader("report")); !errors.Is(err, store.ErrExists) {
@@ -172,7 +172,7 @@ func testWaiting(t *testing.T, b *bench) {
 		b.put(m, "body")
 		want = append(want, m.ID)
 	}
-	b.change(want[4], relay.EventDone, deliver)
+	b.change(want[4], relay.EventAttempt, deliver)
 	want = append(want[:4:4], want[5:]...)
 	for range 2 {
 		var got []relay.ID
@@ -198,8 +198,8 @@ func testUsage(t *testing.T, b *bench) {
 		}
 		b.restart()
 	}
-	b.change(one.ID, relay.EventDone, deliver)
-	b.change(two.ID, relay.EventDone, deliver)
+	b.change(one.ID, relay.EventAttempt, deliver)
+	b.change(two.ID, relay.EventAttempt, deliver)
 	if u := b.Usage(); u != (store.Usage{}) {
 		t.Fatalf("usage at the end %+v", u)
 	}
