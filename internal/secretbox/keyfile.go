@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/relayd/relayd/internal/safeio"
 )
 
 const (
@@ -91,7 +93,7 @@ func makeKeyFile(path string) error {
 	if err := os.Link(file.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDirectory(dir)
+	return safeio.SyncDir(dir) // without it a power cut undoes the link
 }
 
 func writeKey(file *os.File) error {
@@ -105,15 +107,6 @@ func writeKey(file *os.File) error {
 		return err
 	}
 	return file.Sync()
-}
-
-// syncDirectory makes a new name durable: without it a power cut undoes the link.
-func syncDirectory(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the operator names the directory
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 func parseKeys(text []byte) (*Box, error) {

@@ -135,7 +135,7 @@ func (d *Directory) view(ctx context.Context, read func(*bolt.Tx) error) error {
 	if err := d.usable(ctx); err != nil {
 		return err
 	}
-	err := d.db.View(read)
+	err := guarded(func() error { return d.db.View(read) })
 	if errors.Is(err, berrors.ErrDatabaseNotOpen) {
 		return store.ErrClosed
 	}
@@ -157,10 +157,10 @@ func (d *Directory) update(ctx context.Context, change func(*bolt.Tx) error) err
 		return fmt.Errorf("begin a change: %w", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
-	if err := change(tx); err != nil {
+	if err := guarded(func() error { return change(tx) }); err != nil {
 		return err
 	}
-	return d.settle(d.commit(tx))
+	return d.settle(guarded(func() error { return d.commit(tx) }))
 }
 
 // settle judges the end of a commit. A failed flush is final: the change may be on

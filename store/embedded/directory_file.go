@@ -13,6 +13,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"github.com/relayd/relayd/internal/safeio"
 	"github.com/relayd/relayd/store"
 )
 
@@ -42,6 +43,9 @@ func openDirectoryFile(o DirectoryOptions) (db *bolt.DB, err error) {
 			return nil, fmt.Errorf("make the file: %w", err)
 		}
 	}
+	if err := checkDirectoryPages(o.Path); err != nil {
+		return nil, err
+	}
 	db, err = openBolt(o.Path, o.MaxSize)
 	if err != nil {
 		return nil, err
@@ -52,24 +56,44 @@ func openDirectoryFile(o DirectoryOptions) (db *bolt.DB, err error) {
 	return db, nil
 }
 
+// checkDirectoryPages looks through the file before bbolt does so on its own, in
+// goroutines whose panics end the program. Opened for reading only, the file is locked
+// against a process that writes to it.
+func checkDirectoryPages(path string) error {
+	err := guarded(func() error {
+		db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: directoryLockWait, ReadOnly: true})
+		if err != nil {
+			return err
+		}
+		return errors.Join(checkBolt(path), db.Close())
+	})
+	return boltTrouble(err)
+}
+
 // openBolt turns the panics of bbolt about a damaged file into errors.
 func openBolt(path string, maxSize int64) (db *bolt.DB, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			db, err = nil, fmt.Errorf("the file is damaged; restore it from a backup: %v", p)
-		}
-	}()
-	db, err = bolt.Open(path, 0o600, &bolt.Options{
-		Timeout:        directoryLockWait,
-		FreelistType:   bolt.FreelistMapType, // the array form is slow after many deletions
-		NoFreelistSync: true,                 // the price is a scan at open
-		NoStatistics:   true,
-		MaxSize:        int(maxSize),
+	err = guarded(func() (err error) {
+		db, err = bolt.Open(path, 0o600, &bolt.Options{
+			Timeout:        directoryLockWait,
+			FreelistType:   bolt.FreelistMapType, // the array form is slow after many deletions
+			NoFreelistSync: true,                 // the price is a scan at open
+			NoStatistics:   true,
+			MaxSize:        int(maxSize),
+		})
+		return err
 	})
-	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, errors.New("another process has the file open; is relayd running already?")
+	return db, boltTrouble(err)
+}
+
+// boltTrouble says what to do about an error of bbolt.
+func boltTrouble(err error) error {
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return errors.New("another process has the file open; is relayd running already?")
+	case errors.Is(err, ErrDamaged):
+		return fmt.Errorf("the file is damaged; restore it from a backup: %w", err)
 	}
-	return db, err
+	return err
 }
 
 // makeDirectoryFile makes the empty file under another name and renames it: bbolt
@@ -92,7 +116,7 @@ func makeDirectoryFile(o DirectoryOptions) error {
 	if err := os.Rename(fresh, o.Path); err != nil {
 		return err
 	}
-	return syncFolder(filepath.Dir(o.Path))
+	return safeio.SyncDir(filepath.Dir(o.Path))
 }
 
 func fillDirectory(tx *bolt.Tx) error {
@@ -122,15 +146,6 @@ func checkDirectoryFormat(tx *bolt.Tx) error {
 		return fmt.Errorf("the file has format %d, this relayd reads format %d; use the release that wrote it", v, directoryFormat)
 	}
 	return nil
-}
-
-// syncFolder makes a new name durable.
-func syncFolder(path string) error {
-	folder, err := os.Open(path) //nolint:gosec // the operator names the folder
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // noRoom reports whether a commit failed for lack of room before anything was
