@@ -161,6 +161,7 @@ func (q *Queue) open() error {
 	if q.index, err = openIndex(q); err != nil {
 		return err
 	}
+	q.settleLost()
 	ctx, cancel := context.WithCancel(context.Background())
 	q.stop = cancel
 	q.running.Go(func() { q.index.run(ctx) })

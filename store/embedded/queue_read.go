@@ -91,7 +91,7 @@ func damagedState(m *relay.Message, revision uint64) *relay.State {
 	s := relay.NewState(m)
 	s.Revision = revision
 	s.Hold = &relay.Hold{
-		Rule: "spool.damaged", Since: m.Accepted,
+		Rule: ruleDamaged, Since: m.Accepted,
 		Reason: "the disk lost the record of its deliveries: some recipients may have it already",
 	}
 	return s

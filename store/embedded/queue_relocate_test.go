@@ -112,3 +112,39 @@ func TestRecyclingOfDamaged(t *testing.T) {
 		}
 	}
 }
+
+// What lay in a part of the journal that was set aside waits for nothing any more, and
+// stays visible with the reason.
+func TestLostMessageIsVisible(t *testing.T) {
+	t.Parallel()
+	disk := simdisk.New()
+	o := onDisk(t, disk)
+	q := openSmall(t, o)
+	gone, here := newMessage("bob"), newMessage("bob")
+	mustPut(t, q, gone, "needle")
+	mustPut(t, q, here, "still here")
+	if err := q.index.passed(t.Context(), q.journal.Durable()); err != nil {
+		t.Fatal(err)
+	}
+	disk = disk.Crash(func() bool { return false })
+	q.Close() //nolint:errcheck // it has no disk any more
+	flip(t, disk, "needle")
+	o.FS = disk
+	for range 2 {
+		q = openSmall(t, o)
+		p, err := q.List(t.Context(), store.Filter{Waiting: true})
+		if err != nil || len(p.Records) != 1 || p.Records[0].Message.ID != here.ID {
+			t.Errorf("waiting: %+v, %v", p.Records, err)
+		}
+		p, err = q.List(t.Context(), store.Filter{Held: true})
+		if err != nil || len(p.Records) != 1 || p.Records[0].Message.ID != gone.ID || p.Records[0].Retired.IsZero() {
+			t.Fatalf("held: %+v, %v", p.Records, err)
+		}
+		if _, events, err := q.Timeline(t.Context(), gone.ID); err != nil || len(events) != 2 || events[1].Kind != relay.EventHeld {
+			t.Errorf("timeline %+v, %v", events, err)
+		}
+		if err := q.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
