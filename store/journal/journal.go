@@ -159,6 +159,9 @@ func (j *Journal) Close() error {
 	if j.lazy != nil {
 		j.lazy.Stop()
 	}
+	if j.begun != nil {
+		j.begun.file.Close() //nolint:errcheck // nothing was written to it
+	}
 	err := j.failure
 	for seq, s := range j.segments {
 		delete(j.segments, seq)
