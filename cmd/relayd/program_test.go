@@ -17,7 +17,7 @@ func testConfig(t *testing.T) *config.Config {
 	cfg := config.Default()
 	cfg.Hostname, cfg.DataDir = "relay.acme.example", filepath.Join(t.TempDir(), "data")
 	cfg.Listeners = []config.Listener{{Name: "submission", Address: netip.MustParseAddrPort("127.0.0.1:0"), Mode: "starttls"}}
-	cfg.Spool.SegmentSize = 4 * config.MiB
+	cfg.Spool.SegmentSize, cfg.Spool.InlineSize = 4*config.MiB, 256*config.KiB
 	cfg.Admin.Enabled = false
 	return cfg
 }
