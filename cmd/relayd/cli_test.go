@@ -236,13 +236,14 @@ func TestQueue(t *testing.T) {
 		$ relayd queue release {id} 00000000000000000000000000
 		exit: 1
 		err: release {id}: The message is not held.
-		err: release 00000000000000000000000000: There is no such thing
+		err: release 00000000000000000000000000: there is no message of this id
 		$ relayd queue retry {id}
 		$ relayd queue cancel {id}
 		$ relayd queue status
 		out: 2 messages wait, 3.0 MiB in all.
 		$ relayd queue show nonsense
 		exit: 1
+		err: "nonsense" is not a message id
 		$ relayd queue hold
 		exit: 2
 		err: the message is missing

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -146,9 +147,21 @@ func why(m *api.Message) string {
 func (r *remote) queueShow(ctx context.Context, client *apiclient.Client, args []string) error {
 	m, err := client.Message(ctx, args[0])
 	if err != nil {
-		return err
+		return noMessage(args[0], err)
 	}
 	return r.answer(m, func(w io.Writer) { story(w, m) })
+}
+
+// noMessage says of an id that names no message how ids are found.
+func noMessage(id string, err error) error {
+	var problem *apiclient.Error
+	if !errors.As(err, &problem) || problem.Status != http.StatusNotFound {
+		return err
+	}
+	if _, bad := relay.ParseID(id); bad != nil {
+		return fmt.Errorf("%q is %w; relayd queue list --all shows the messages", relay.Printable(id), bad)
+	}
+	return errors.New("there is no message of this id, or its history is no longer kept; relayd queue list --all shows the messages")
 }
 
 func (r *remote) queueStatus(ctx context.Context, client *apiclient.Client, _ []string) error {
@@ -179,7 +192,7 @@ func (r *remote) steer(verb, short string, do func(*apiclient.Client, context.Co
 			for _, id := range ids {
 				m, err := do(client, ctx, id)
 				if err != nil {
-					errs = append(errs, fmt.Errorf("%s %s: %w", verb, relay.Printable(id), err))
+					errs = append(errs, fmt.Errorf("%s %s: %w", verb, relay.Printable(id), noMessage(id, err)))
 					continue
 				}
 				all = append(all, m)
