@@ -157,7 +157,7 @@ func (d *Deliverer) Deliver(ctx context.Context, del *relay.Delivery) relay.Atte
 	a.life = life
 	fields, err := d.signer.sign(ctx, del.Message, del.Body)
 	if err != nil {
-		d.opts.Log.Error("a message could not be signed", "id", del.Message.ID.String(), "error", err.Error())
+		d.opts.Log.Error("a message could not be signed", "message", del.Message.ID.String(), "error", err.Error())
 		a.settle(del.Recipients, notSigned())
 		return a.finish()
 	}

@@ -42,7 +42,7 @@ func (q *Queue) lost() (*batch, error) {
 				return err
 			}
 			b.changes[id] = q.lostChange(r.Message, r.State)
-			q.opt.Log.Error("message was lost to damage of the journal", "id", id, "from", r.Message.From.String(), "recipients", len(r.Message.Envelope.Recipients))
+			q.opt.Log.Error("message was lost to damage of the journal", "message", id, "from", r.Message.From.String(), "recipients", len(r.Message.Envelope.Recipients))
 		}
 		return nil
 	})

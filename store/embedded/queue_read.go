@@ -67,7 +67,7 @@ func (q *Queue) load(e *entry) (*head, error) {
 	case e.state != e.content:
 		h.state, err = q.stateAt(e.state)
 		if errors.Is(err, ErrDamaged) {
-			q.opt.Log.Error("message is held: its state does not read", "id", e.id, "error", err)
+			q.opt.Log.Error("message is held: its state does not read", "message", e.id, "error", err)
 			h.state, err = damagedState(h.message, e.revision), nil
 		}
 	case h.state == nil:
@@ -182,7 +182,7 @@ func (q *Queue) Waiting(ctx context.Context, each func(*relay.Message, *relay.St
 		case errors.Is(err, store.ErrNotFound):
 			continue // retired meanwhile
 		case errors.Is(err, ErrDamaged):
-			q.opt.Log.Error("message does not read", "id", id, "error", err)
+			q.opt.Log.Error("message does not read", "message", id, "error", err)
 			continue
 		case err != nil:
 			return fmt.Errorf("waiting messages: %w", err)

@@ -75,7 +75,7 @@ func (q *Queue) abandon(e *entry, reason error) error {
 			return fmt.Errorf("set aside: %w", err)
 		}
 	}
-	q.opt.Log.Error("message lost its envelope to damage of the journal and was set aside", "id", e.id, "file", name, "error", reason)
+	q.opt.Log.Error("message lost its envelope to damage of the journal and was set aside", "message", e.id, "file", name, "error", reason)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.dismiss(e)

@@ -33,7 +33,7 @@ func (q *Queue) replay() error {
 	}
 	for id := range r.orphans {
 		r.damaged = true
-		q.opt.Log.Error("message lost its content to damage of the journal", "id", id)
+		q.opt.Log.Error("message lost its content to damage of the journal", "message", id)
 	}
 	return q.sweep(r.damaged)
 }
