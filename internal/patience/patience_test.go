@@ -54,14 +54,14 @@ func TestWhenAnAttemptEnds(t *testing.T) {
 					if c.after < 0 {
 						open = 24 * time.Hour
 					}
-					time.Sleep(open) //nolint:forbidigo // fake time of the bubble
+					time.Sleep(open) // fake time of the bubble
 					synctest.Wait()
 					if ctx.Err() != nil {
 						t.Fatalf("it ended before %v", open)
 					}
 				}
 				if c.after > 0 {
-					time.Sleep(time.Nanosecond) //nolint:forbidigo // fake time of the bubble
+					time.Sleep(time.Nanosecond) // fake time of the bubble
 					synctest.Wait()
 				}
 				if (ctx.Err() != nil) != (c.after >= 0) || a.BrokenOff() != c.broken {

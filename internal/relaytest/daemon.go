@@ -32,10 +32,10 @@ func Need(tb testing.TB, program string) string {
 		path, err = exec.LookPath(filepath.Join(dir, program))
 	}
 	if err != nil && os.Getenv("CI") != "" {
-		tb.Fatalf("%s is not installed: make test-tools installs it", program)
+		tb.Fatalf("%s is not installed: make tools installs it", program)
 	}
 	if err != nil {
-		tb.Skipf("%s is not installed: make test-tools installs it", program)
+		tb.Skipf("%s is not installed: make tools installs it", program)
 	}
 	return path
 }

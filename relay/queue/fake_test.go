@@ -367,6 +367,6 @@ func (st *stage) put(m *relay.Message) relay.ID {
 
 // after lets time pass and waits until nothing moves.
 func (st *stage) after(d time.Duration) {
-	time.Sleep(d) //nolint:forbidigo // fake time of the bubble
+	time.Sleep(d) // fake time of the bubble
 	synctest.Wait()
 }

@@ -21,7 +21,7 @@ func TestOneThatStaysHeldKeepsNoOtherHeld(t *testing.T) {
 		s.Route, s.RouteFixed = throughAccount, true
 		s.Recipients[0].Outcome, s.Recipients[0].Reported = relay.Delivered, true
 		st.store.messages[half.ID], st.store.states[half.ID] = half, s
-		time.Sleep(time.Second) //nolint:forbidigo // fake time of the bubble
+		time.Sleep(time.Second) // fake time of the bubble
 		st.run(func() {
 			younger := st.put(message("b.example"))
 			if st.c.Held() != 2 {
@@ -61,7 +61,7 @@ func TestReasonThatGoesWhileTheHoldIsRecordedEndsIt(t *testing.T) {
 			if e.Kind == relay.EventHeld {
 				st.router.set(throughAccount)
 				st.accounts.change()
-				time.Sleep(time.Second) //nolint:forbidigo // a slow disk, in the fake time of the bubble
+				time.Sleep(time.Second) // a slow disk, in the fake time of the bubble
 			}
 			return nil
 		}
