@@ -174,7 +174,7 @@ type Queue struct {
 	// The age at which the sender is told of a delay, once. 0s tells nothing.
 	DelayNoticeAfter time.Duration `yaml:"delay_notice_after" min:"0s" max:"30d"`
 	// How long a message rests whose final answer was lost, before relayd looks
-	// whether it arrived.
+	// whether it arrived. After a lost connection it is at least 2m.
 	UnknownWait time.Duration `yaml:"unknown_wait" min:"10s" max:"1h"`
 	// Deliveries at one time, in all.
 	Workers int `yaml:"workers" min:"1" max:"20000"`

@@ -37,10 +37,14 @@ func (s *source) checkForm(raw []byte) []error {
 	if len(raw) > maxFile {
 		return []error{&Problem{File: s.file, What: "larger than 1 MiB", Remedy: "give the path of a relayd configuration"}}
 	}
+	if len(bytes.Trim(raw, "\x00 \t\r\n")) == 0 {
+		// A power cut can leave such a file. The defaults would begin a fresh relayd.
+		return []error{&Problem{File: s.file, What: "is empty", Remedy: "put the configuration back; to run on the defaults, name no file"}}
+	}
 	var root, more yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(raw))
 	if err := dec.Decode(&root); errors.Is(err, io.EOF) {
-		return nil // an empty file: all defaults
+		return nil // comments only: all defaults
 	} else if err != nil {
 		return []error{s.syntax(err)}
 	}

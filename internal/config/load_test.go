@@ -19,6 +19,9 @@ func load(t *testing.T, text string, environ ...string) (*Config, error) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if text == "" {
+		path = "" // no file
+	}
 	c, err := Load(path, append(environ, "HOME=/home/jane"))
 	if err != nil {
 		err = errors.New(strings.ReplaceAll(err.Error(), filepath.Dir(path)+"/", ""))
@@ -53,6 +56,8 @@ var refused = []struct {
 	{name: "two documents", file: "hostname: a.example\n---\nhostname: b.example\n", want: `relayd.yaml: holds more than one document; remove the line "---" and what follows it`},
 	{name: "a list as the whole", file: "- a\n", want: `relayd.yaml: is a section, not a value; write its keys below it, such as "hostname: …"`},
 	{name: "unknown key", file: "log:\n  level: info\n  colour: red\n", want: `relayd.yaml:3: log.colour: unknown key; remove it, or see config.example.yaml for the keys that there are`},
+	{name: "empty file", file: " \n", want: `relayd.yaml: is empty; put the configuration back; to run on the defaults, name no file`},
+	{name: "file of zeros", file: "\x00\x00\x00", want: `relayd.yaml: is empty; put the configuration back; to run on the defaults, name no file`},
 	{name: "unknown section", file: "logging:\n  level: info\n", want: `relayd.yaml:1: logging: unknown key; remove it, or see config.example.yaml for the keys that there are`},
 	{name: "mistyped key", file: "queue:\n  retri: [5m]\n", want: `relayd.yaml:2: queue.retri: unknown key; did you mean "retry"?`},
 	{name: "key of another section", file: "queue:\n  recipients: 500\n", want: `relayd.yaml:2: queue.recipients: unknown key; there is "limits.recipients"`},
