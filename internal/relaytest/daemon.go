@@ -19,9 +19,8 @@ import (
 // machines can be busy; a server that works needs a fraction of it.
 const startTimeout = 30 * time.Second
 
-// Need finds a program of another project that a test speaks to. Without it the
-// test is skipped on a developer's machine and fails where CI is set, so that a
-// missing peer cannot look like success.
+// Need finds a program of another project that a test speaks to. What
+// becomes of the test without it is up to Lack.
 func Need(tb testing.TB, program string) string {
 	tb.Helper()
 	path, err := exec.LookPath(program)
@@ -31,13 +30,20 @@ func Need(tb testing.TB, program string) string {
 		}
 		path, err = exec.LookPath(filepath.Join(dir, program))
 	}
-	if err != nil && os.Getenv("CI") != "" {
-		tb.Fatalf("%s is not installed: make tools installs it", program)
-	}
 	if err != nil {
-		tb.Skipf("%s is not installed: make tools installs it", program)
+		Lack(tb, "%s is not installed: make tools installs it", program)
 	}
 	return path
+}
+
+// Lack ends a test for which the machine lacks something: skipped for a developer,
+// failed where CI is set, so that nothing untried looks like success.
+func Lack(tb testing.TB, format string, args ...any) {
+	tb.Helper()
+	if os.Getenv("CI") != "" {
+		tb.Fatalf(format, args...)
+	}
+	tb.Skipf(format, args...)
 }
 
 // FreePort gives a TCP port that nobody listens on at the address.

@@ -47,7 +47,7 @@ func StartDovecot(tb testing.TB, o DovecotOptions) *Dovecot {
 	tb.Helper()
 	Need(tb, "dovecot")
 	if os.Geteuid() != 0 {
-		tb.Skip("Dovecot with several users can only be started by root")
+		Lack(tb, "Dovecot with several users can only be started by root")
 	}
 	port := func() string { return fmt.Sprintf("%s:%d", o.Host, FreePort(tb, o.Host)) }
 	d := &Dovecot{dir: OpenDir(tb), o: o, tb: tb, IMAP: port(), IMAPS: port()}

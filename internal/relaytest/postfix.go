@@ -36,7 +36,7 @@ func StartPostfix(tb testing.TB, o PostfixOptions) *Postfix {
 	tb.Helper()
 	Need(tb, "postfix")
 	if os.Geteuid() != 0 {
-		tb.Skip("Postfix can only be started by root")
+		Lack(tb, "Postfix can only be started by root")
 	}
 	if o.Port == 0 {
 		o.Port = FreePort(tb, o.Host)

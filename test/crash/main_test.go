@@ -1,9 +1,6 @@
 package crash
 
 import (
-	"flag"
-	"fmt"
-	"os"
 	"testing"
 
 	"github.com/relayd/relayd/test/programtest"
@@ -12,29 +9,6 @@ import (
 // binary is the program, built once.
 var binary string
 
-// sideBySide is how many tests run at one time: most of them wait most of the time,
-// for a message whose outcome is unknown.
-const sideBySide = "8"
-
 func TestMain(m *testing.M) {
-	flag.Parse()
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	if err := flag.Set("test.parallel", sideBySide); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	dir, err := os.MkdirTemp("", "relayd-crash-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir) //nolint:errcheck // the system clears it away
-	if binary, err = programtest.Build(dir); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
+	programtest.Main(m, func(built string) { binary = built })
 }

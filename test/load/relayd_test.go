@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +14,7 @@ import (
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/store"
 	"github.com/relayd/relayd/store/embedded"
+	"github.com/relayd/relayd/test/programtest"
 )
 
 // server is a relay under test.
@@ -32,11 +32,9 @@ var sender = relay.Address{Local: "jane", Domain: "acme.example"}
 func startRelayd(tb testing.TB, host string, s *sink) server {
 	tb.Helper()
 	dir := tb.TempDir()
-	binary := filepath.Join(dir, "relayd")
-	build := exec.Command("go", "build", "-o", binary, "github.com/relayd/relayd/cmd/relayd") //nolint:gosec,noctx // our own program
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		tb.Fatalf("build relayd: %v\n%s", err, out)
+	binary, err := programtest.Build(dir)
+	if err != nil {
+		tb.Fatal(err)
 	}
 	data := filepath.Join(dir, "data")
 	prepare(tb, data, host, s.port())

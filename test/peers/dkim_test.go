@@ -17,7 +17,7 @@ func (w *world) verifier() func(message string) error {
 	w.t.Helper()
 	testmsg, unshare := relaytest.Need(w.t, "opendkim-testmsg"), relaytest.Need(w.t, "unshare")
 	if out, err := exec.CommandContext(context.Background(), unshare, "-m", "true").CombinedOutput(); err != nil {
-		cannot(w.t, "no mount namespaces here: %v %s", err, out)
+		relaytest.Lack(w.t, "no mount namespaces here: %v %s", err, out)
 	}
 	resolv := filepath.Join(w.t.TempDir(), "resolv.conf")
 	relaytest.WriteFile(w.t, resolv, "nameserver "+w.at(hostDNS))

@@ -88,22 +88,12 @@ const (
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		cannot(t, "the servers of these tests can only be started by root")
+		relaytest.Lack(t, "the servers of these tests can only be started by root")
 	}
 	w := &world{t: t, network: fmt.Sprintf("127.%d.%d.", octet, worlds.Add(1)), authority: relaytest.NewAuthority(t)}
 	w.roots = filepath.Join(relaytest.OpenDir(t), "authority.pem")
 	relaytest.WriteFile(t, w.roots, string(w.authority.PEM()))
 	return w
-}
-
-// cannot ends a test that this machine does not permit: skipped for a developer,
-// failed where CI is set, so that nothing untried looks like success.
-func cannot(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
 }
 
 // at is the address of a host.
