@@ -1,5 +1,14 @@
 package provider
 
-// Hint is the sentence that a rule has for the person concerned; empty for a rule
-// that is not one of these.
+import "slices"
+
+// Hint is the sentence that a rule has for the submitter of a message; empty for a
+// rule that speaks to the owner of the account or to the operator, and for one that
+// is not of these rules.
 func (r *Rules) Hint(rule string) string { return r.hints[rule] }
+
+// forSubmitter reports whether the submitter may read a rule's hint: it is told by
+// name, or the hint is for nobody in particular.
+func forSubmitter(told []string) bool {
+	return len(told) == 0 || slices.Contains(told, "submitter")
+}

@@ -42,7 +42,9 @@ func Parse(data []byte) (*Rules, error) {
 	}
 	r := &Rules{byPlace: make(map[relay.Where][]*rule), hints: make(map[string]string, len(compiled))}
 	for _, c := range compiled {
-		r.hints[c.class.Rule] = c.class.Hint
+		if forSubmitter(c.class.Told) {
+			r.hints[c.class.Rule] = c.class.Hint
+		}
 		for _, where := range c.where {
 			r.byPlace[where] = append(r.byPlace[where], c)
 		}
