@@ -9,6 +9,7 @@
 //	C~ ^AUTH PLAIN         the client must send a line that matches
 //	tls                    the TLS handshake
 //	pause                  wait until the test calls Server.Resume
+//	reached                let the test go on that waits in Server.Reached
 //	silence                read nothing and send nothing until the client closes
 //	end                    the client must close here
 //	reset                  break the connection by a TCP reset
@@ -44,6 +45,7 @@ type Server struct {
 	tb      testing.TB
 	tls     *tls.Config
 	resume  chan struct{}
+	reached chan struct{}
 	scripts chan string
 	done    sync.WaitGroup
 	mu      sync.Mutex
@@ -60,7 +62,8 @@ func Serve(tb testing.TB, cert *tls.Certificate, scripts ...string) *Server {
 	}
 	s := &Server{
 		Addr: l.Addr().String(), Port: l.Addr().(*net.TCPAddr).Port,
-		tb: tb, resume: make(chan struct{}, len(scripts)+1), scripts: make(chan string, len(scripts)),
+		tb: tb, resume: make(chan struct{}, len(scripts)+1),
+		reached: make(chan struct{}), scripts: make(chan string, len(scripts)),
 	}
 	if cert != nil {
 		s.tls = &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS10} //nolint:gosec // a test of old versions
@@ -86,6 +89,16 @@ func (s *Server) TLSConfig(change func(*tls.Config)) { change(s.tls) }
 
 // Resume lets one script go on behind its pause.
 func (s *Server) Resume() { s.resume <- struct{}{} }
+
+// Reached waits until a script comes to its word reached.
+func (s *Server) Reached() {
+	s.tb.Helper()
+	select {
+	case <-s.reached:
+	case <-time.After(patience):
+		s.tb.Error("no script came to its word reached")
+	}
+}
 
 // awaitScripts gives the kernel time to hand over a connection that the client has
 // closed already.
@@ -178,6 +191,13 @@ func (p *player) step(line string) error {
 	case "pause":
 		<-p.s.resume
 		return nil
+	case "reached":
+		select {
+		case p.s.reached <- struct{}{}:
+			return nil
+		case <-time.After(patience):
+			return errors.New("the test does not wait in Reached")
+		}
 	case "silence":
 		_, _ = io.Copy(io.Discard, p.conn) // whatever comes, nothing is said
 		return nil
