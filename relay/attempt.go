@@ -25,6 +25,7 @@ type Delivery struct {
 type Attempt struct {
 	Started, Ended time.Time
 	Peer           Peer
+	Way            Way // for RouteAccount: the rung of the ladder that decided
 	Results        []Result
 	Trouble        *Trouble // set if not the message but its account or destination is the matter
 }

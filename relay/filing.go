@@ -8,17 +8,22 @@ type Filing struct {
 	Account string // id
 	Body    Body
 	Sent    time.Time // when the first recipient was accepted
+	Way     Way       // by which it was sent
+	Reply   Reply     // the answer that accepted it: some providers name there the Message-ID that they gave
+	Filed   *Copy     // set if relayd has filed the copy already, and it is looked whether the provider did so as well
 }
 
 // Filed is what came of a Filing.
 type Filed struct {
-	Status  CopyStatus // CopyFiled, CopyByProvider, CopyPending (try again) or CopyImpossible
-	Folder  string
-	UID     uint32
-	Reason  string        // why it is pending or impossible
-	Pause   time.Duration // not before this long; 0 means the ordinary schedule of copies
-	Rule    string
-	Trouble *Trouble // set if the whole account's filing is in trouble
+	Status   CopyStatus // CopyFiled, CopyByProvider, CopyPending (try again) or CopyImpossible
+	Folder   string
+	UID      uint32
+	Validity uint32        // UIDVALIDITY of Folder
+	Recheck  time.Duration // of a filed copy: after how long it is looked whether the provider filed one as well; 0 never
+	Reason   string        // why it is pending or impossible
+	Pause    time.Duration // not before this long; 0 means the ordinary schedule of copies
+	Rule     string
+	Trouble  *Trouble // set if the whole account's filing is in trouble
 }
 
 // Found is the answer to "did this message arrive in the account's Sent folder?",

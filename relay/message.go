@@ -29,12 +29,16 @@ type Kind uint8
 const (
 	KindSubmission Kind = iota // an application submitted it
 	KindReport                 // a DSN or delay notice that relayd made (RFC 3464)
+	KindNotice                 // a mail of relayd's own to a person: an account needs attention, a code
 )
 
 // String is the kind as it stands in the API.
 func (k Kind) String() string {
-	if k == KindReport {
+	switch k {
+	case KindReport:
 		return "report"
+	case KindNotice:
+		return "notice"
 	}
 	return "submission"
 }

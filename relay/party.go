@@ -24,7 +24,28 @@ func (o *Organisation) Owns(domain string) bool {
 // Policy is what an organisation decides about its mail.
 type Policy struct {
 	FallBack FallBack // what happens to mail of users without a verified account
+
+	Broken      Broken        // what becomes of mail that an account in trouble has held for BrokenAfter
+	BrokenAfter time.Duration // 0 means DefaultBrokenAfter
+	TellAfter   time.Duration // when the administrators are told of an account in trouble; 0 means DefaultTellAfter
 }
+
+// The defaults of Policy.
+const (
+	DefaultBrokenAfter = 72 * time.Hour
+	DefaultTellAfter   = 24 * time.Hour
+)
+
+// Broken is an organisation's choice for mail that waits for an account which nobody
+// mends (promise G3).
+type Broken string
+
+// The choices.
+const (
+	BrokenHold   Broken = ""       // keep it (the default)
+	BrokenDirect Broken = "direct" // deliver it directly, DKIM-signed
+	BrokenReturn Broken = "return" // return it to its return path with a DSN
+)
 
 // FallBack is an organisation's choice for mail that has no verified account.
 type FallBack string
@@ -63,69 +84,11 @@ type User struct {
 	Organisation string
 	Address      Address // the primary address; unique over the installation
 	HeaderName   string  // display name for From; empty leaves the field as it is
-	Revision     uint64
-}
 
-// AccountState is how an account stands.
-type AccountState string
-
-// The states of an account.
-const (
-	AccountUnverified AccountState = "unverified" // never proved: its user's mail goes directly
-	AccountVerified   AccountState = "verified"
-	AccountDegraded   AccountState = "degraded" // sends, but the Sent copy fails
-	AccountParked     AccountState = "parked"   // was proved and broke: its mail is held
-)
-
-// Usable reports whether mail goes through the account now.
-func (s AccountState) Usable() bool { return s == AccountVerified || s == AccountDegraded }
-
-// Account is a user's upstream mail account.
-type Account struct {
-	ID           string
-	Organisation string
-	User         string  // id of the owner
-	Address      Address // proved for this account; belongs to no other account
-	Provider     string  // "imap" in this first form
-	SMTP, IMAP   Server
-	Password     []byte // sealed by internal/secretbox; never leaves the program
-	Version      uint64 // of servers and credentials; grows with every change of them; part of pool keys
-	SentFolder   string // the user's choice; empty finds it
-	State        AccountState
-	StateReason  string
-	StateSince   time.Time
-	RetryAt      time.Time // a parked account: when one sign-in may be tried without a person
-	Card         Card
-	Revision     uint64
-}
-
-// Server is one endpoint of an account.
-type Server struct {
-	Host  string
-	Port  int
-	TLS   TLSMode
-	Login string // empty means the account's address
-}
-
-// TLSMode says how a connection is secured.
-type TLSMode string
-
-// The TLS modes.
-const (
-	TLSImplicit TLSMode = "implicit"
-	TLSStartTLS TLSMode = "starttls" // required: without it no sign-in
-	TLSNone     TLSMode = "none"     // loopback and networks that the operator lists only
-)
-
-// Card is what verification learned about an account (the capability card).
-type Card struct {
-	VerifiedAt    time.Time
-	SMTPHost      string // as it greeted
-	SentFolder    string // the folder that was found
-	FilesSent     bool   // the provider files sent mail itself
-	KeepsFrom     bool   // From arrived as it was sent
-	KeepsHeaderID bool   // Message-ID arrived as it was sent
-	UIDPlus       bool
+	// Administrator is told of accounts in trouble and may set up the organisation. The
+	// first one is who made it.
+	Administrator bool
+	Revision      uint64
 }
 
 // Key is a DKIM key (RFC 6376).

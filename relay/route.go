@@ -12,9 +12,10 @@ const (
 	RouteDirect                   // by MX, DKIM-signed
 	RouteHold                     // kept until the reason is gone
 	RouteInbox                    // a report, filed by IMAP in the INBOX of the return path's account
+	RouteReturn                   // back to the return path with a DSN, by the organisation's policy
 )
 
-var routeNames = [...]string{"none", "account", "direct", "hold", "inbox"}
+var routeNames = [...]string{"none", "account", "direct", "hold", "inbox", "return"}
 
 // String is the kind as it stands in logs, the API and pages.
 func (k RouteKind) String() string {

@@ -24,22 +24,45 @@ func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // Credentials is what a sign-in needs: the account as it was when they were
-// fetched, and its password. Connection pools are keyed by Account.ID and
-// Account.Version, never by host.
+// fetched, and its password or an access token. Connection pools are keyed by
+// Account.ID and Account.Version, never by host.
 type Credentials struct {
 	Account  Account
-	Password Secret
+	Password Secret   // where Account.SignIn is by password
+	Token    Secret   // else: an access token (RFC 6750)
+	Resource Resource // what Token opens
+	App      *App     // the OAuth application, without its secret; nil for a sign-in by password
 }
+
+// Bearer reports whether the sign-in is by access token.
+func (c *Credentials) Bearer() bool { return c.Account.SignIn != SignInPassword }
 
 // SMTPLogin is the user name for the account's SMTP server.
-func (c *Credentials) SMTPLogin() string { return loginOf(c.Account.SMTP, c.Account.Address) }
+func (c *Credentials) SMTPLogin() string { return c.login(c.Account.SMTP.Login) }
 
 // IMAPLogin is the user name for the account's IMAP server.
-func (c *Credentials) IMAPLogin() string { return loginOf(c.Account.IMAP, c.Account.Address) }
+func (c *Credentials) IMAPLogin() string { return c.login(c.Account.IMAP.Login) }
 
-func loginOf(s Server, a Address) string {
-	if s.Login != "" {
-		return s.Login
+// EWSLogin is the user name for the account's Exchange server.
+func (c *Credentials) EWSLogin() string { return c.login(c.Account.EWS.Login) }
+
+func (c *Credentials) login(chosen string) string {
+	if chosen != "" {
+		return chosen
 	}
-	return a.String()
+	return c.Account.Address.String()
 }
+
+// TokenError means that no access token could be had. Reply is what the token
+// endpoint said, in the form that the rules of relay/provider know for AtToken.
+type TokenError struct {
+	Reply Reply
+	App   string // id of the OAuth application
+	Cause error  // for logs; may be nil
+}
+
+// Error is the endpoint's words.
+func (e *TokenError) Error() string { return "no access token: " + e.Reply.String() }
+
+// Unwrap gives the cause.
+func (e *TokenError) Unwrap() error { return e.Cause }

@@ -67,12 +67,19 @@ func (c CopyStatus) MarshalText() ([]byte, error) { return []byte(c.String()), n
 type Copy struct {
 	Status   CopyStatus
 	Account  string // in whose mailbox
+	Way      Way    // the way by which the message was sent; APIs file the copy themselves
 	Folder   string // where it lies, once filed
 	UID      uint32 // its UID there; 0 if the server does not tell
+	Validity uint32 // UIDVALIDITY of the folder, without which the UID means nothing
 	Attempts int
 	Since    time.Time // when it became due
-	Next     time.Time // not before
+	Next     time.Time // not before; of a filed copy: when it is looked whether the provider filed one as well
 	Reason   string    // why it is pending or impossible
+}
+
+// Settled reports whether nothing is left to do about the copy.
+func (c *Copy) Settled() bool {
+	return c.Status != CopyPending && (c.Status != CopyFiled || c.Next.IsZero())
 }
 
 // NewState is the state of a message that was just accepted.
@@ -88,7 +95,7 @@ func (s *State) Done() bool {
 			return false
 		}
 	}
-	return s.Copy.Status != CopyPending
+	return s.Copy.Settled()
 }
 
 // Clone copies the state, so that it can be changed and recorded before the old

@@ -6,15 +6,16 @@ import (
 	"github.com/relayd/relayd/relay"
 )
 
-// Directory keeps organisations, users, accounts, submitters, keys and tokens.
+// Directory keeps organisations, users, accounts and all that is set up for them.
 // Look-ups are answered from memory. Its methods may be called concurrently; the
 // records that it returns belong to the caller.
 //
 // Writing: a record with Revision 0 is made (ErrExists if its ID or a unique value
 // is taken), any other replaces the one with that revision (ErrStale). The written
 // record's Revision is set. Unique over the installation: an organisation's
-// domains, a user's address, an account's address, a submitter's login, a key's
-// domain and selector. Deleting what others refer to is ErrInUse.
+// domains, a user's address, an account's address and proved aliases, a submitter's
+// login, a key's domain and selector, a starter configuration's organisation and
+// domain. Deleting what others refer to is ErrInUse.
 type Directory interface {
 	Organisations() Table[relay.Organisation]
 	Users() Table[relay.User]
@@ -22,16 +23,26 @@ type Directory interface {
 	Submitters() Table[relay.Submitter]
 	Keys() Table[relay.Key]
 	Tokens() Table[relay.Token]
+	Apps() Table[relay.App]
+	Grants() Table[relay.Grant]
+	Starters() Table[relay.Starter]
+	DomainClaims() Table[relay.DomainClaim]
+	Links() Table[relay.Link]
+	Webhooks() Table[relay.Webhook]
+	WebhookCalls() Table[relay.WebhookCall]
 
 	// OrganisationOf finds the owner of a domain.
 	OrganisationOf(ctx context.Context, domain string) (*relay.Organisation, error)
 	// UserByAddress finds the user whose primary address this is.
 	UserByAddress(ctx context.Context, a relay.Address) (*relay.User, error)
-	// AccountByAddress finds the account to which the address belongs, whatever
-	// its state.
+	// AccountByAddress finds the account to which the address belongs, as its own or
+	// as a proved alias, whatever its state.
 	AccountByAddress(ctx context.Context, a relay.Address) (*relay.Account, error)
 	// SubmitterByLogin finds a submitter by the user name of AUTH.
 	SubmitterByLogin(ctx context.Context, login string) (*relay.Submitter, error)
+	// StarterOf finds the starter configuration for a domain of an organisation: its
+	// own, else the one for every domain.
+	StarterOf(ctx context.Context, organisation, domain string) (*relay.Starter, error)
 	// KeysOf gives the DKIM keys of a domain, in no order.
 	KeysOf(ctx context.Context, domain string) ([]relay.Key, error)
 
@@ -53,6 +64,13 @@ const (
 	KindSubmitter    Kind = "submitter"
 	KindKey          Kind = "key"
 	KindToken        Kind = "token"
+	KindApp          Kind = "app"
+	KindGrant        Kind = "grant"
+	KindStarter      Kind = "starter"
+	KindDomainClaim  Kind = "domain claim"
+	KindLink         Kind = "link"
+	KindWebhook      Kind = "webhook"
+	KindWebhookCall  Kind = "webhook call"
 )
 
 // Table is one kind of record.

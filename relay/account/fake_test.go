@@ -198,8 +198,10 @@ func newWorld(t *testing.T, p simulator.Personality, change ...func(*account.Opt
 func (w *world) record() *relay.Account {
 	return &relay.Account{
 		ID: "a1", Organisation: "acme", User: "u1", Address: jane(),
-		SMTP: w.server(w.provider.SubmissionAddr(), relay.TLSStartTLS),
-		IMAP: w.server(w.provider.IMAPSAddr(), relay.TLSImplicit),
+		Settings: relay.Settings{
+			SMTP: w.server(w.provider.SubmissionAddr(), relay.TLSStartTLS),
+			IMAP: w.server(w.provider.IMAPSAddr(), relay.TLSImplicit),
+		},
 	}
 }
 

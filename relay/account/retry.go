@@ -101,7 +101,7 @@ func (s *Service) claim(ctx context.Context, id string) bool {
 // tryAgain signs in once to both servers. If the one for sending takes the
 // password, mail flows again, even if no copies can be filed.
 func (s *Service) tryAgain(ctx context.Context, id string) {
-	c, err := s.Credentials(ctx, id)
+	c, err := s.Credentials(ctx, id, relay.ResourceMail)
 	if err != nil {
 		s.postpone(ctx, id, 0, err.Error(), 0)
 		return

@@ -13,10 +13,6 @@ import (
 	"github.com/relayd/relayd/store"
 )
 
-// ProviderIMAP is the provider of accounts with a server for sending (SMTP), one
-// for reading (IMAP) and a password for both.
-const ProviderIMAP = "imap"
-
 // Save makes an account (Revision 0) or replaces the one with its Revision, as
 // store.Table.Put does. An empty password keeps the one that is sealed already,
 // unless a server has another host or loses its TLS: then it is needed again. Of
@@ -124,10 +120,10 @@ func check(a *relay.Account, password relay.Secret) error {
 		return errors.New("an account needs an ID")
 	}
 	if a.Provider == "" {
-		a.Provider = ProviderIMAP
+		a.Provider = relay.ProviderIMAP
 	}
-	if a.Provider != ProviderIMAP {
-		return fieldError("provider", "The provider %q is not known; accounts with SMTP and IMAP have the provider %q.", a.Provider, ProviderIMAP)
+	if a.Provider != relay.ProviderIMAP {
+		return fieldError("provider", "The provider %q is not known; accounts with SMTP and IMAP have the provider %q.", a.Provider, relay.ProviderIMAP)
 	}
 	if a.Address.Local == "" || a.Address.Domain == "" {
 		return fieldError("address", "The address of the account is needed.")

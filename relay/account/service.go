@@ -51,7 +51,7 @@ const (
 
 // Credentials gives an account as it is now, and its password. It returns
 // store.ErrNotFound if there is no such account.
-func (s *Service) Credentials(ctx context.Context, id string) (*relay.Credentials, error) {
+func (s *Service) Credentials(ctx context.Context, id string, r relay.Resource) (*relay.Credentials, error) {
 	a, err := s.o.Accounts.Get(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("read account %s: %w", id, err)
@@ -61,7 +61,7 @@ func (s *Service) Credentials(ctx context.Context, id string) (*relay.Credential
 		return nil, fmt.Errorf("open the password of account %s: %w", id, err)
 	}
 	a.Password = nil
-	return &relay.Credentials{Account: *a, Password: relay.Secret(password)}, nil
+	return &relay.Credentials{Account: *a, Password: relay.Secret(password), Resource: r}, nil
 }
 
 // maxRaces is how often a change is tried again because somebody else changed the

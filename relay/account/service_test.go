@@ -23,21 +23,21 @@ func TestSaveAndCredentials(t *testing.T) {
 	a := w.record()
 	a.State, a.Version, a.Card.FilesSent = relay.AccountVerified, 99, true // not for people to say
 	w.save(a, password)
-	if a.Revision != 1 || a.Version != 1 || a.State != relay.AccountUnverified || a.Card.FilesSent || a.Password != nil || a.Provider != account.ProviderIMAP {
+	if a.Revision != 1 || a.Version != 1 || a.State != relay.AccountUnverified || a.Card.FilesSent || a.Password != nil || a.Provider != relay.ProviderIMAP {
 		t.Errorf("made %+v", a)
 	}
 	if sealed := string(w.stored().Password); !strings.HasPrefix(sealed, "sealed account/a1/password:") {
 		t.Errorf("the directory holds %q", sealed)
 	}
-	c, err := w.service.Credentials(t.Context(), "a1")
+	c, err := w.service.Credentials(t.Context(), "a1", relay.ResourceMail)
 	if err != nil || c.Password != password || c.Account.Password != nil || c.SMTPLogin() != "jane" {
 		t.Errorf("credentials %+v, %v", c, err)
 	}
-	if _, err := w.service.Credentials(t.Context(), "nobody"); !errors.Is(err, store.ErrNotFound) {
+	if _, err := w.service.Credentials(t.Context(), "nobody", relay.ResourceMail); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("nobody: %v", err)
 	}
 	w.table.change("a1", func(a *relay.Account) { a.Password = sealer{}.Seal("account", "a2", "password", []byte("x")) })
-	if _, err := w.service.Credentials(t.Context(), "a1"); err == nil {
+	if _, err := w.service.Credentials(t.Context(), "a1", relay.ResourceMail); err == nil {
 		t.Error("the password of another account was opened")
 	}
 }
@@ -117,7 +117,7 @@ func TestSaveChanges(t *testing.T) {
 		if (got.State == relay.AccountUnverified && got.Address != jane()) == got.Card.FilesSent {
 			t.Errorf("%s: card %+v", test.name, got.Card)
 		}
-		c, err := w.service.Credentials(t.Context(), "a1")
+		c, err := w.service.Credentials(t.Context(), "a1", relay.ResourceMail)
 		want := test.secret
 		if want == "" {
 			want = password
@@ -166,7 +166,7 @@ func TestSaveOfAnOldRecord(t *testing.T) {
 	if err := w.service.Save(t.Context(), &old, "new"); !errors.Is(err, store.ErrStale) {
 		t.Errorf("an old revision: %v", err)
 	}
-	if c, err := w.service.Credentials(t.Context(), "a1"); err != nil || c.Password != password {
+	if c, err := w.service.Credentials(t.Context(), "a1", relay.ResourceMail); err != nil || c.Password != password {
 		t.Errorf("the password was changed: %v", err)
 	}
 }
@@ -177,7 +177,7 @@ func TestNoRecordHasASecret(t *testing.T) {
 	w := newWorld(t, simulator.Personality{})
 	a := w.record()
 	w.save(a, password)
-	c, err := w.service.Credentials(t.Context(), "a1")
+	c, err := w.service.Credentials(t.Context(), "a1", relay.ResourceMail)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +351,7 @@ func TestPersonDoesNotWaitBehindEveryRetry(t *testing.T) {
 		defer s.Close()
 		server := relay.Server{Host: "mail.example", Port: 465, TLS: relay.TLSImplicit}
 		for _, id := range []string{"a1", "a2", "a3", "a4", "person"} {
-			a := &relay.Account{ID: id, Address: relay.Address{Local: id, Domain: "acme.example"}, SMTP: server, IMAP: server}
+			a := &relay.Account{ID: id, Address: relay.Address{Local: id, Domain: "acme.example"}, Settings: relay.Settings{SMTP: server, IMAP: server}}
 			if err := s.Save(t.Context(), a, password); err != nil {
 				t.Fatal(err)
 			}

@@ -20,7 +20,7 @@ var errTooLong = errors.New("the verification took too long")
 // account, store.ErrInUse if a verification of it runs, and a *relay.FieldError
 // that names what is missing.
 func (s *Service) Verify(ctx context.Context, id, by string) error {
-	c, err := s.Credentials(ctx, id)
+	c, err := s.Credentials(ctx, id, relay.ResourceMail)
 	if err != nil {
 		return err
 	}

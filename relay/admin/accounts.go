@@ -77,7 +77,7 @@ func (s accounts) byAddress(ctx context.Context, typed string) (*relay.Account, 
 }
 
 func (s accounts) create(ctx context.Context, in *creation[api.AccountInput]) (*made[api.Account], error) {
-	rec := &relay.Account{ID: newID("acc", s.now()), Provider: "imap", State: relay.AccountUnverified, StateSince: s.now()}
+	rec := &relay.Account{ID: newID("acc", s.now()), Settings: relay.Settings{Provider: relay.ProviderIMAP}, State: relay.AccountUnverified, StateSince: s.now()}
 	if err := s.own(ctx, rec, &in.Body); err != nil {
 		return nil, err
 	}

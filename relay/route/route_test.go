@@ -12,7 +12,7 @@ import (
 )
 
 func account(state relay.AccountState, proved bool) *relay.Account {
-	a := &relay.Account{ID: "a1", Organisation: "acme", State: state, IMAP: relay.Server{Host: "imap.example"}}
+	a := &relay.Account{ID: "a1", Organisation: "acme", State: state, Settings: relay.Settings{IMAP: relay.Server{Host: "imap.example"}}}
 	if proved {
 		a.Card.VerifiedAt = time.Unix(1, 0)
 	}

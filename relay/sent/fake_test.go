@@ -63,8 +63,10 @@ func (w *world) restart() {
 func (w *world) account(id, address string) {
 	addr := w.provider.IMAPSAddr().(*net.TCPAddr)
 	local, domain, _ := bytes.Cut([]byte(address), []byte("@"))
-	w.accounts.set(relay.Account{ID: id, Provider: "imap", Address: relay.Address{Local: string(local), Domain: string(domain)},
-		IMAP:  relay.Server{Host: addr.IP.String(), Port: addr.Port, TLS: relay.TLSImplicit},
+	w.accounts.set(relay.Account{ID: id, Address: relay.Address{Local: string(local), Domain: string(domain)},
+		Settings: relay.Settings{
+			Provider: relay.ProviderIMAP, IMAP: relay.Server{Host: addr.IP.String(), Port: addr.Port, TLS: relay.TLSImplicit},
+		},
 		State: relay.AccountVerified, Version: 1})
 }
 
@@ -100,7 +102,7 @@ func (a *accounts) change(id string, change func(*relay.Account)) {
 	a.list[id] = account
 }
 
-func (a *accounts) Credentials(_ context.Context, id string) (*relay.Credentials, error) {
+func (a *accounts) Credentials(_ context.Context, id string, _ relay.Resource) (*relay.Credentials, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	account, found := a.list[id]

@@ -49,7 +49,7 @@ const (
 // File makes one try at a Sent copy. It waits for its turn: an account files one
 // message at a time.
 func (f *Filer) File(ctx context.Context, filing *relay.Filing) relay.Filed {
-	credentials, err := f.o.Credentials.Credentials(ctx, filing.Account)
+	credentials, err := f.o.Credentials.Credentials(ctx, filing.Account, relay.ResourceMail)
 	if err != nil {
 		return withoutAccount(err)
 	}

@@ -21,7 +21,7 @@ const clockSkew = 10 * time.Minute
 // Where the provider files nothing itself the folder proves nothing, so the answer
 // is FoundUnsearchable. An error means that the mailbox could not be searched now.
 func (f *Filer) Find(ctx context.Context, accountID string, m *relay.Message) (relay.Found, error) {
-	credentials, err := f.o.Credentials.Credentials(ctx, accountID)
+	credentials, err := f.o.Credentials.Credentials(ctx, accountID, relay.ResourceMail)
 	if errors.Is(err, store.ErrNotFound) {
 		return relay.FoundUnsearchable, nil
 	}

@@ -23,7 +23,7 @@ const RuleInbox = "inbox.filed"
 func (f *Filer) Deliver(ctx context.Context, d *relay.Delivery) relay.Attempt {
 	a := relay.Attempt{Started: time.Now()}
 	var uid uint32
-	credentials, err := f.o.Credentials.Credentials(ctx, d.Route.Account)
+	credentials, err := f.o.Credentials.Credentials(ctx, d.Route.Account, relay.ResourceMail)
 	switch {
 	case err == nil && credentials.Account.IMAP.Host == "":
 		err = errNoIMAP

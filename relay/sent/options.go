@@ -12,9 +12,10 @@ import (
 
 // Credentials gives what a sign-in needs.
 type Credentials interface {
-	// Credentials gives the account as it is now, and its password. It returns
-	// store.ErrNotFound if there is no such account.
-	Credentials(ctx context.Context, accountID string) (*relay.Credentials, error)
+	// Credentials gives the account as it is now, and its password or an access token
+	// for r. It returns store.ErrNotFound if there is no such account, and a
+	// *relay.TokenError if no token can be had.
+	Credentials(ctx context.Context, accountID string, r relay.Resource) (*relay.Credentials, error)
 }
 
 // Classifier knows what an answer means.

@@ -67,7 +67,7 @@ func (a *attempt) run(ctx context.Context, account string) {
 		a.stop(ruleNullSender, relay.Local("protocol", "a message with the null return path never goes through an account"))
 		return
 	}
-	cred, err := a.d.o.Credentials.Credentials(ctx, account)
+	cred, err := a.d.o.Credentials.Credentials(ctx, account, relay.ResourceMail)
 	if err != nil {
 		a.noCredentials(err)
 		return

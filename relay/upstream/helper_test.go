@@ -69,7 +69,7 @@ type accounts struct {
 	err  error
 }
 
-func (a *accounts) Credentials(_ context.Context, id string) (*relay.Credentials, error) {
+func (a *accounts) Credentials(_ context.Context, id string, _ relay.Resource) (*relay.Credentials, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.err != nil {
@@ -93,8 +93,8 @@ func (a *accounts) change(id string, f func(*relay.Credentials)) {
 func account(id string, s *smtpwiretest.Server) *relay.Credentials {
 	return &relay.Credentials{
 		Account: relay.Account{
-			ID: id, Version: 1, Provider: "imap", Address: relay.Address{Local: id, Domain: "a.example"},
-			SMTP: relay.Server{Host: "127.0.0.1", Port: s.Port, TLS: relay.TLSNone},
+			ID: id, Version: 1, Address: relay.Address{Local: id, Domain: "a.example"},
+			Settings: relay.Settings{Provider: relay.ProviderIMAP, SMTP: relay.Server{Host: "127.0.0.1", Port: s.Port, TLS: relay.TLSNone}},
 		},
 		Password: "secret",
 	}

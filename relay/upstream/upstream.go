@@ -31,10 +31,11 @@ type Dialer interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Credentials gives what a sign-in needs. store.ErrNotFound means that there is no
-// such account any more.
+// Credentials gives what a sign-in needs: the password, or an access token for r.
+// store.ErrNotFound means that there is no such account any more, and a
+// *relay.TokenError that no token can be had.
 type Credentials interface {
-	Credentials(ctx context.Context, accountID string) (*relay.Credentials, error)
+	Credentials(ctx context.Context, accountID string, r relay.Resource) (*relay.Credentials, error)
 }
 
 // Classifier tells what an answer means.

@@ -11,8 +11,11 @@ import (
 )
 
 // codecVersion begins everything that is encoded. A later version reads the earlier
-// ones.
-const codecVersion = 1
+// ones: 2 added the way and the UIDVALIDITY of a Sent copy.
+const (
+	codecVersion = 2
+	codecOldest  = 1
+)
 
 // ErrDamaged means that a record or a body does not read as it was written.
 var ErrDamaged = errors.New("damaged")
@@ -102,6 +105,7 @@ func (e *encoder) address(a relay.Address) {
 // decoder takes values from b. After the first error every value is zero.
 type decoder struct {
 	b   []byte
+	v   byte // the format version of what is being read
 	err error
 }
 
@@ -201,10 +205,12 @@ func (d *decoder) address() relay.Address {
 	return relay.Address{Local: d.text(), Domain: d.text()}
 }
 
-// version reads the octet that everything encoded begins with.
+// version reads the octet that everything encoded begins with, and remembers it for
+// what is read behind it.
 func (d *decoder) version() {
-	if v := d.byte(); v != codecVersion && d.err == nil {
-		d.err = fmt.Errorf("format version %d is not known to this program", v)
+	d.v = d.byte()
+	if (d.v < codecOldest || d.v > codecVersion) && d.err == nil {
+		d.err = fmt.Errorf("format version %d is not known to this program", d.v)
 		d.b = nil
 	}
 }

@@ -111,8 +111,10 @@ func (d *decoder) hold() *relay.Hold {
 func (e *encoder) copy(c *relay.Copy) {
 	e.byte(byte(c.Status))
 	e.text(c.Account)
+	e.text(string(c.Way))
 	e.text(c.Folder)
 	e.uint(uint64(c.UID))
+	e.uint(uint64(c.Validity))
 	e.int(int64(c.Attempts))
 	e.time(c.Since)
 	e.time(c.Next)
@@ -122,8 +124,14 @@ func (e *encoder) copy(c *relay.Copy) {
 func (d *decoder) copy(c *relay.Copy) {
 	c.Status = relay.CopyStatus(d.byte())
 	c.Account = d.text()
+	if d.v > 1 {
+		c.Way = relay.Way(d.text())
+	}
 	c.Folder = d.text()
 	c.UID = uint32(d.uint())
+	if d.v > 1 {
+		c.Validity = uint32(d.uint())
+	}
 	c.Attempts = int(d.int())
 	c.Since = d.time()
 	c.Next = d.time()

@@ -89,6 +89,31 @@ func TestCodecKeepsEveryField(t *testing.T) {
 	}
 }
 
+// What an earlier release wrote reads as it was meant: version 1 of a Sent copy had
+// neither the way nor the UIDVALIDITY.
+func TestCodecReadsVersionOne(t *testing.T) {
+	t.Parallel()
+	var e encoder
+	e.byte(1)
+	e.byte(byte(relay.CopyFiled))
+	e.text("account")
+	e.text("Sent")
+	e.uint(7)
+	e.int(2)
+	at := time.Unix(1_800_000_000, 0).UTC()
+	e.time(at)
+	e.time(time.Time{})
+	e.text("reason")
+	d := decoder{b: e.b}
+	d.version()
+	var got relay.Copy
+	d.copy(&got)
+	want := relay.Copy{Status: relay.CopyFiled, Account: "account", Folder: "Sent", UID: 7, Attempts: 2, Since: at, Reason: "reason"}
+	if err := d.end(); err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+}
+
 func TestCodecSeesDamage(t *testing.T) {
 	t.Parallel()
 	frame := encodeHead(nil, &head{message: storetest.NewMessage(time.Now(), "bob"), state: full[relay.State]()})

@@ -29,7 +29,7 @@ type DirectoryOptions struct {
 	MaxSize   int64  // octets of the file; 0 means DefaultDirectorySize
 }
 
-// Directory keeps organisations, users, accounts, submitters, keys and tokens in
+// Directory keeps organisations, users, accounts and all that is set up for them in
 // one bbolt file, apart from the queue. It implements [store.Directory].
 //
 // A change is one transaction: the record as JSON, its unique values, its
@@ -45,6 +45,13 @@ type Directory struct {
 	submitters    directoryTable[relay.Submitter]
 	keys          directoryTable[relay.Key]
 	tokens        directoryTable[relay.Token]
+	apps          directoryTable[relay.App]
+	grants        directoryTable[relay.Grant]
+	starters      directoryTable[relay.Starter]
+	domainClaims  directoryTable[relay.DomainClaim]
+	links         directoryTable[relay.Link]
+	webhooks      directoryTable[relay.Webhook]
+	webhookCalls  directoryTable[relay.WebhookCall]
 
 	watchers directoryWatchers
 	closed   atomic.Bool
@@ -77,6 +84,13 @@ func OpenDirectory(o DirectoryOptions) (*Directory, error) {
 	d.submitters.init(d, submitterKind(), o.CacheSize)
 	d.keys.init(d, keyKind(), o.CacheSize)
 	d.tokens.init(d, tokenKind(), o.CacheSize)
+	d.apps.init(d, appKind(), o.CacheSize)
+	d.grants.init(d, grantKind(), o.CacheSize)
+	d.starters.init(d, starterKind(), o.CacheSize)
+	d.domainClaims.init(d, domainClaimKind(), o.CacheSize)
+	d.links.init(d, linkKind(), o.CacheSize)
+	d.webhooks.init(d, webhookKind(), o.CacheSize)
+	d.webhookCalls.init(d, webhookCallKind(), o.CacheSize)
 	return d, nil
 }
 
@@ -97,6 +111,27 @@ func (d *Directory) Keys() store.Table[relay.Key] { return &d.keys }
 
 // Tokens is the table of tokens of the admin API.
 func (d *Directory) Tokens() store.Table[relay.Token] { return &d.tokens }
+
+// Apps is the table of OAuth applications.
+func (d *Directory) Apps() store.Table[relay.App] { return &d.apps }
+
+// Grants is the table of consents.
+func (d *Directory) Grants() store.Table[relay.Grant] { return &d.grants }
+
+// Starters is the table of starter configurations.
+func (d *Directory) Starters() store.Table[relay.Starter] { return &d.starters }
+
+// DomainClaims is the table of claims to domains.
+func (d *Directory) DomainClaims() store.Table[relay.DomainClaim] { return &d.domainClaims }
+
+// Links is the table of one-time links.
+func (d *Directory) Links() store.Table[relay.Link] { return &d.links }
+
+// Webhooks is the table of webhooks.
+func (d *Directory) Webhooks() store.Table[relay.Webhook] { return &d.webhooks }
+
+// WebhookCalls is the table of events on their way to webhooks.
+func (d *Directory) WebhookCalls() store.Table[relay.WebhookCall] { return &d.webhookCalls }
 
 // Changed returns a channel that is closed at the next change of the record kind
 // and id; an empty id means any record of that kind.

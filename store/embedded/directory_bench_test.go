@@ -25,8 +25,8 @@ func fillAccounts(b *testing.B, d *Directory, count int) {
 		err := d.update(b.Context(), func(tx *bolt.Tx) error {
 			for i := from; i < min(from+batch, count); i++ {
 				rec := &relay.Account{
-					ID: relay.NewID(time.UnixMilli(int64(i))).String(), Address: benchAddress(i), Provider: "imap",
-					SMTP: server, IMAP: server, Password: make([]byte, 80), State: relay.AccountVerified,
+					ID: relay.NewID(time.UnixMilli(int64(i))).String(), Address: benchAddress(i),
+					Settings: relay.Settings{Provider: relay.ProviderIMAP, SMTP: server, IMAP: server}, Password: make([]byte, 80), State: relay.AccountVerified,
 				}
 				if err := d.accounts.write(tx, nil, rec); err != nil {
 					return err

@@ -18,8 +18,9 @@ import (
 )
 
 // directoryFormat is the version of the file. A file with a higher one was written
-// by a newer relayd, whose fields this one would lose.
-const directoryFormat = 1
+// by a newer relayd, whose fields this one would lose; one with a lower is brought up
+// to date when it is opened. 2 added the tables of directory_setup.go.
+const directoryFormat = 2
 
 // directoryLockWait is how long an earlier process may take to let go of the file.
 const directoryLockWait = 2 * time.Second
@@ -50,10 +51,27 @@ func openDirectoryFile(o DirectoryOptions) (db *bolt.DB, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := db.View(checkDirectoryFormat); err != nil {
+	if err := upgradeDirectory(db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// upgradeDirectory brings an older file up to date. A file of today's format is not
+// written to.
+func upgradeDirectory(db *bolt.DB) error {
+	format := uint32(0)
+	err := db.View(func(tx *bolt.Tx) (err error) {
+		format, err = checkDirectoryFormat(tx)
+		return err
+	})
+	if err != nil || format == directoryFormat {
+		return err
+	}
+	if err := db.Update(fillDirectory); err != nil {
+		return fmt.Errorf("bring the file from format %d to %d: %w", format, directoryFormat, err)
+	}
+	return nil
 }
 
 // checkDirectoryPages looks through the file before bbolt does so on its own, in
@@ -119,33 +137,39 @@ func makeDirectoryFile(o DirectoryOptions) error {
 	return safeio.SyncDir(filepath.Dir(o.Path))
 }
 
+// fillDirectory makes every bucket that is not there, and says which format the file
+// has now.
 func fillDirectory(tx *bolt.Tx) error {
 	buckets := []string{
 		directoryMeta, directoryUnique, directoryRefs,
 		string(store.KindOrganisation), string(store.KindUser), string(store.KindAccount),
 		string(store.KindSubmitter), string(store.KindKey), string(store.KindToken),
+		string(store.KindApp), string(store.KindGrant), string(store.KindStarter), string(store.KindDomainClaim),
+		string(store.KindLink), string(store.KindWebhook), string(store.KindWebhookCall),
 	}
 	for _, name := range buckets {
-		if _, err := tx.CreateBucket([]byte(name)); err != nil {
+		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 			return err
 		}
 	}
 	return tx.Bucket([]byte(directoryMeta)).Put([]byte(directoryFormatKey), binary.BigEndian.AppendUint32(nil, directoryFormat))
 }
 
-func checkDirectoryFormat(tx *bolt.Tx) error {
+// checkDirectoryFormat gives the format of a file that this program can read.
+func checkDirectoryFormat(tx *bolt.Tx) (uint32, error) {
 	meta := tx.Bucket([]byte(directoryMeta))
 	if meta == nil {
-		return errors.New("this is no directory of relayd")
+		return 0, errors.New("this is no directory of relayd")
 	}
 	format := meta.Get([]byte(directoryFormatKey))
 	if len(format) != 4 {
-		return errors.New("the format of the file is not recorded; restore it from a backup")
+		return 0, errors.New("the format of the file is not recorded; restore it from a backup")
 	}
-	if v := binary.BigEndian.Uint32(format); v != directoryFormat {
-		return fmt.Errorf("the file has format %d, this relayd reads format %d; use the release that wrote it", v, directoryFormat)
+	v := binary.BigEndian.Uint32(format)
+	if v < 1 || v > directoryFormat {
+		return v, fmt.Errorf("the file has format %d, this relayd reads formats up to %d; use the release that wrote it", v, directoryFormat)
 	}
-	return nil
+	return v, nil
 }
 
 // noRoom reports whether a commit failed for lack of room before anything was

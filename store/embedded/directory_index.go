@@ -22,7 +22,7 @@ func (v directoryValue) key() []byte {
 // separators is how many NULs a value of the space holds by its own making; any
 // other would let two values meet in one key.
 func (s directorySpace) separators() int {
-	if s == spaceSelector {
+	if s == spaceSelector || s == spaceStarter {
 		return 1
 	}
 	return 0

@@ -40,6 +40,7 @@ const (
 	spaceAccount  directorySpace = "account address"
 	spaceLogin    directorySpace = "login"
 	spaceSelector directorySpace = "selector" // domain NUL selector
+	spaceStarter  directorySpace = "starter"  // organisation NUL domain
 )
 
 func organisationKind() directoryKind[relay.Organisation] {
@@ -82,17 +83,25 @@ func accountKind() directoryKind[relay.Account] {
 		kind:     store.KindAccount,
 		id:       func(a *relay.Account) string { return a.ID },
 		revision: func(a *relay.Account) *uint64 { return &a.Revision },
+		// An alias that nobody proved belongs to nobody: else whoever names an address
+		// first could keep its owner from it.
 		unique: func(a *relay.Account) []directoryValue {
-			return []directoryValue{{spaceAccount, a.Address.Key()}}
+			values := []directoryValue{{spaceAccount, a.Address.Key()}}
+			for i := range a.Aliases {
+				if !a.Aliases[i].ProvedAt.IsZero() {
+					values = append(values, directoryValue{spaceAccount, a.Aliases[i].Address.Key()})
+				}
+			}
+			return values
 		},
 		refers: func(a *relay.Account) []directoryRef {
-			return []directoryRef{{store.KindOrganisation, a.Organisation}, {store.KindUser, a.User}}
+			refs := []directoryRef{{store.KindOrganisation, a.Organisation}, {store.KindUser, a.User}, {store.KindApp, a.App}}
+			if a.Candidate != nil && a.Candidate.App != a.App {
+				refs = append(refs, directoryRef{store.KindApp, a.Candidate.App})
+			}
+			return refs
 		},
-		clone: func(a *relay.Account) *relay.Account {
-			c := *a
-			c.Password = slices.Clone(a.Password)
-			return &c
-		},
+		clone: (*relay.Account).Clone,
 	}
 }
 

@@ -21,8 +21,8 @@ func (d *Directory) UserByAddress(ctx context.Context, a relay.Address) (*relay.
 	return d.users.find(ctx, directoryValue{spaceUser, a.Key()})
 }
 
-// AccountByAddress finds the account to which the address belongs, whatever its
-// state.
+// AccountByAddress finds the account to which the address belongs, as its own or as a
+// proved alias, whatever its state.
 func (d *Directory) AccountByAddress(ctx context.Context, a relay.Address) (*relay.Account, error) {
 	return d.accounts.find(ctx, directoryValue{spaceAccount, a.Key()})
 }
@@ -30,6 +30,16 @@ func (d *Directory) AccountByAddress(ctx context.Context, a relay.Address) (*rel
 // SubmitterByLogin finds a submitter by the user name of AUTH.
 func (d *Directory) SubmitterByLogin(ctx context.Context, login string) (*relay.Submitter, error) {
 	return d.submitters.find(ctx, directoryValue{spaceLogin, login})
+}
+
+// StarterOf finds the starter configuration for a domain of an organisation: its own,
+// else the one for every domain.
+func (d *Directory) StarterOf(ctx context.Context, organisation, domain string) (*relay.Starter, error) {
+	s, err := d.starters.find(ctx, directoryValue{spaceStarter, starterValue(organisation, domain)})
+	if errors.Is(err, store.ErrNotFound) && domain != "" {
+		return d.starters.find(ctx, directoryValue{spaceStarter, starterValue(organisation, "")})
+	}
+	return s, err
 }
 
 // KeysOf gives the DKIM keys of a domain; none is no error.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
@@ -101,7 +102,7 @@ func TestDirectoryRefusesFiles(t *testing.T) {
 		make func(path string) error
 		want string
 	}{
-		"written by a newer release": {newer, "format 2"},
+		"written by a newer release": {newer, fmt.Sprintf("format %d", directoryFormat+1)},
 		"another bbolt file":         {foreign, "no directory of relayd"},
 		"no bbolt file": {func(path string) error {
 			return os.WriteFile(path, bytes.Repeat([]byte("nonsense"), 8192), 0o600)
@@ -281,5 +282,47 @@ func TestDirectoryCanary(t *testing.T) {
 	text, err := os.ReadFile(path)
 	if err != nil || bytes.Contains(text, []byte("key of relayd")) {
 		t.Errorf("the canary stands in the file in clear (%v)", err)
+	}
+}
+
+// A file of format 1, which had fewer tables, is brought up to date and keeps what it
+// holds.
+func TestDirectoryUpgrades(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "directory")
+	d, err := OpenDirectory(DirectoryOptions{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Organisations().Put(t.Context(), &relay.Organisation{ID: "o1", Name: "Acme"}); err != nil {
+		t.Fatal(err)
+	}
+	err = d.db.Update(func(tx *bolt.Tx) error {
+		for _, kind := range []store.Kind{
+			store.KindApp, store.KindGrant, store.KindStarter, store.KindDomainClaim, store.KindLink, store.KindWebhook, store.KindWebhookCall,
+		} {
+			if err := tx.DeleteBucket([]byte(kind)); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket([]byte(directoryMeta)).Put([]byte(directoryFormatKey), binary.BigEndian.AppendUint32(nil, 1))
+	})
+	if err := errors.Join(err, d.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		d, err = OpenDirectory(DirectoryOptions{Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o, err := d.Organisations().Get(t.Context(), "o1"); err != nil || o.Name != "Acme" {
+			t.Errorf("the organisation is %+v, %v", o, err)
+		}
+		if err := d.Apps().Put(t.Context(), &relay.App{ID: relay.NewID(time.Now()).String(), Organisation: "o1"}); err != nil {
+			t.Errorf("a new table: %v", err)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -24,19 +24,21 @@ type DirectoryEngine struct {
 // RunDirectory proves that an engine keeps the promises of store.Directory.
 func RunDirectory(t *testing.T, engine DirectoryEngine) {
 	for name, test := range map[string]func(*testing.T, DirectoryEngine){
-		"every field survives":       directoryKeepsFields,
-		"revisions":                  directoryRevisions,
-		"unique values":              directoryUnique,
-		"unique values move":         directoryUniqueMoves,
-		"references":                 directoryReferences,
-		"look-ups":                   directoryLookups,
-		"look-ups after a change":    directoryLookupsFollow,
-		"lists":                      directoryLists,
-		"records belong to callers":  directoryOwnership,
-		"changes are told":           directoryChanges,
-		"a refused change is silent": directoryRefusedIsSilent,
-		"one of many writers wins":   directoryRace,
-		"closed":                     directoryClosed,
+		"every field survives":        directoryKeepsFields,
+		"revisions":                   directoryRevisions,
+		"unique values":               directoryUnique,
+		"unique values move":          directoryUniqueMoves,
+		"references":                  directoryReferences,
+		"what is set up for accounts": directorySetup,
+		"aliases":                     directoryAliases,
+		"look-ups":                    directoryLookups,
+		"look-ups after a change":     directoryLookupsFollow,
+		"lists":                       directoryLists,
+		"records belong to callers":   directoryOwnership,
+		"changes are told":            directoryChanges,
+		"a refused change is silent":  directoryRefusedIsSilent,
+		"one of many writers wins":    directoryRace,
+		"closed":                      directoryClosed,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,7 +63,7 @@ func fill(t *testing.T, d store.Directory) (*relay.Organisation, *relay.User, *r
 		setFields(reflect.ValueOf(rec).Elem(), fmt.Sprintf("%d", i))
 	}
 	o.ID, u.Organisation, a.Organisation, s.Organisation, k.Organisation, tok.Organisation = "o1", "o1", "o1", "o1", "o1", "o1"
-	u.ID, a.User = "u1", "u1"
+	u.ID, a.User, a.App, a.Candidate.App = "u1", "u1", "", ""
 	put(t, d.Organisations(), o)
 	put(t, d.Users(), u)
 	put(t, d.Accounts(), a)
@@ -75,21 +77,23 @@ func fill(t *testing.T, d store.Directory) (*relay.Organisation, *relay.User, *r
 // forgets is noticed, also one that is added later. Revisions stay 0.
 func setFields(v reflect.Value, seed string) {
 	for i := range v.NumField() {
-		f, name := v.Field(i), v.Type().Field(i).Name
-		switch {
-		case name == "Revision":
-		case f.Type() == reflect.TypeFor[time.Time]():
-			f.Set(reflect.ValueOf(time.Date(2026, 11, 21, 1, 2, 3+i, 456_000_000, time.UTC)))
-		case f.Kind() == reflect.Struct:
-			setFields(f, seed+name)
-		default:
-			setField(f, strings.ToLower(seed+name))
+		if name := v.Type().Field(i).Name; name != "Revision" {
+			setField(v.Field(i), strings.ToLower(seed+name), i)
 		}
 	}
 }
 
-func setField(f reflect.Value, text string) {
+func setField(f reflect.Value, text string, i int) {
 	switch f.Kind() {
+	case reflect.Struct:
+		if f.Type() == reflect.TypeFor[time.Time]() {
+			f.Set(reflect.ValueOf(time.Date(2026, 11, 21, 1, 2, 3+i, 456_000_000, time.UTC)))
+			return
+		}
+		setFields(f, text)
+	case reflect.Pointer:
+		f.Set(reflect.New(f.Type().Elem()))
+		setField(f.Elem(), text, i)
 	case reflect.String:
 		f.SetString(text)
 	case reflect.Bool:
@@ -101,9 +105,11 @@ func setField(f reflect.Value, text string) {
 	case reflect.Slice:
 		if f.Type().Elem().Kind() == reflect.Uint8 {
 			f.SetBytes([]byte("\x00\xff" + text))
-		} else {
-			f.Set(reflect.ValueOf([]string{text + "1", text + "2"}))
+			return
 		}
+		f.Set(reflect.MakeSlice(f.Type(), 2, 2))
+		setField(f.Index(0), text+"1", i)
+		setField(f.Index(1), text+"2", i)
 	default:
 		panic("storetest: give setField a value for " + f.Kind().String())
 	}

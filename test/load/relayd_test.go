@@ -86,7 +86,8 @@ func prepare(tb testing.TB, data, host string, port int) {
 	must(put(ctx, d.Submitters(), &relay.Submitter{ID: "sub", Organisation: "org", Login: "load", Senders: relay.Senders{Organisation: true}}))
 	sink := relay.Server{Host: host, Port: port, TLS: relay.TLSNone}
 	must(put(ctx, d.Accounts(), &relay.Account{
-		ID: "acc", Organisation: "org", User: "usr", Address: sender, Provider: "imap", SMTP: sink,
+		ID: "acc", Organisation: "org", User: "usr", Address: sender,
+		Settings: relay.Settings{Provider: relay.ProviderIMAP, SMTP: sink},
 		Password: box.Seal("account", "acc", "password", []byte("load")), Version: 1,
 		State: relay.AccountVerified, StateSince: time.Now(), Card: relay.Card{VerifiedAt: time.Now()},
 	}))

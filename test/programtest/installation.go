@@ -187,8 +187,8 @@ func recordAccount(ctx context.Context, d store.Directory, box *secretbox.Box, a
 	}
 	now := time.Now()
 	return put(ctx, d.Accounts(), &relay.Account{
-		ID: id, Organisation: "org", User: user, Address: a.Address(), Provider: "imap",
-		SMTP: a.server(a.SMTP), IMAP: a.server(a.IMAP),
+		ID: id, Organisation: "org", User: user, Address: a.Address(),
+		Settings: relay.Settings{Provider: relay.ProviderIMAP, SMTP: a.server(a.SMTP), IMAP: a.server(a.IMAP)},
 		Password: box.Seal("account", id, "password", []byte(password)), Version: 1,
 		State: relay.AccountVerified, StateSince: now, Card: relay.Card{
 			VerifiedAt: now, SentFolder: "Sent", FilesSent: a.FilesSent, KeepsFrom: true, KeepsHeaderID: true,
