@@ -13,7 +13,7 @@ type App struct {
 	ClientID      string
 	Secret        []byte    // sealed: the client secret, or a service account's key file (JSON)
 	SecretExpires time.Time // zero: not known, or never
-	Tenant        string    // Microsoft: common, organizations, consumers or an id
+	Tenant        string    // Microsoft: a tenant's id, or one of its words for several tenants, such as "common"
 	Cloud         string    // Microsoft: a national cloud, such as "china"; empty is the worldwide one
 	Testing       bool      // Google: "External" and "Testing", so that grants end after 7 days
 	ConsentedAt   time.Time // when an administrator of the tenant consented; zero: not yet, or not needed

@@ -27,6 +27,7 @@ type user struct {
 	mu       sync.Mutex
 	password string
 	folders  []folder
+	aliases  []string
 }
 
 func (u *user) passwordIs(password string) bool {

@@ -231,7 +231,7 @@ func (s *Simulator) byLogin(login string) *user {
 }
 
 func (s *Simulator) byAddress(address string) *user {
-	return s.find(func(u *user) bool { return sameAddress(u.account.Address, address) })
+	return s.find(func(u *user) bool { return u.has(address) })
 }
 
 // owns reports whether the domain of an address is one of the provider's.
