@@ -81,6 +81,9 @@ func (s accounts) create(ctx context.Context, in *creation[api.AccountInput]) (*
 	if err := s.own(ctx, rec, &in.Body); err != nil {
 		return nil, err
 	}
+	if err := s.prepared(ctx, rec, &in.Body); err != nil {
+		return nil, err
+	}
 	if err := s.save(ctx, rec, in.Body); err != nil {
 		return nil, err
 	}
@@ -144,6 +147,34 @@ func (s accounts) own(ctx context.Context, rec *relay.Account, in *api.AccountIn
 		return err
 	}
 	rec.User, rec.Organisation, rec.Address = u.ID, u.Organisation, u.Address
+	return nil
+}
+
+// prepared gives an account of which nothing is said the starter configuration of its
+// domain, where there is one.
+func (s accounts) prepared(ctx context.Context, rec *relay.Account, in *api.AccountInput) error {
+	address := rec.Address
+	if typed, err := mailaddr.Parse(in.Address); err == nil {
+		address = typed
+	}
+	starter, err := s.dir.StarterOf(ctx, rec.Organisation, address.Domain)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case in.IsUnset():
+		in.Settings = viewSettings(&starter.Settings)
+		login := relay.ExpandLogin(starter.Login, address)
+		for _, server := range []*api.Server{in.SMTP, in.IMAP} {
+			if server != nil && server.Login == "" {
+				server.Login = login
+			}
+		}
+		if in.EWS != nil && in.EWS.Login == "" {
+			in.EWS.Login = login
+		}
+	}
 	return nil
 }
 

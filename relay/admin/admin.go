@@ -45,6 +45,7 @@ type Options struct {
 	Ownership Ownership
 	Checks    []Check
 
+	Pages       http.Handler // what people see who followed a link; nil: none
 	Metrics     http.Handler // served at /metrics; nil: nothing there
 	MetricsOpen bool         // /metrics needs no token over TCP; for a loopback address
 
