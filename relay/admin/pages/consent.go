@@ -43,7 +43,7 @@ func (p *Pages) consent(w http.ResponseWriter, r *http.Request) {
 // cookie goes along on the way back, which is a navigation from another site
 // (SameSite=Lax), and is out of the reach of scripts.
 func (p *Pages) cookie(value string, age int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // Secure as soon as the pages are reached by https
 		Name: cookieName, Value: value, Path: "/oauth/", MaxAge: age,
 		HttpOnly: true, Secure: p.o.Secure, SameSite: http.SameSiteLaxMode,
 	}
