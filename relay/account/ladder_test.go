@@ -109,7 +109,8 @@ func (c *apiClient) find(f webmail.Folder, match func(webmail.Item) bool) ([]web
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.unread {
-		return nil, &webmail.Error{Way: c.way, Where: relay.AtAfterDot, Reply: relay.Reply{Code: 403, Text: "ErrorAccessDenied: no"}}
+		return nil, &webmail.Error{Way: c.way, Where: relay.AtAfterDot, Cause: webmail.ErrNotPermitted,
+			Reply: relay.Reply{Code: 403, Text: "ErrorAccessDenied: no"}}
 	}
 	var found []webmail.Item
 	for _, i := range c.boxes[f] {

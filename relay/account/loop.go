@@ -183,11 +183,8 @@ func (v *verification) gone(ctx context.Context) bool {
 // maySendOnly reports whether the trouble is that a consent does not reach as far as
 // reading. The vendor named the address of that consent, so it is proved all the same.
 func (v *verification) maySendOnly(t *trouble) bool {
-	return v.account.SignIn == relay.SignInConsent && t.web != "" && t.reply.Code == httpForbidden
+	return v.account.SignIn == relay.SignInConsent && t.forbidden
 }
-
-// httpForbidden is what an API answers to a token of too small a scope (RFC 6750 §3.1).
-const httpForbidden = 403
 
 func (v *verification) allFound() bool {
 	return !slices.ContainsFunc(v.mails, func(m *loopMail) bool { return m.found == nil })
@@ -211,8 +208,7 @@ func (v *verification) compare() (string, *problem) {
 		if m.found == nil {
 			continue
 		}
-		from, err := mail.ParseAddress(m.found.from)
-		if err != nil || !sameMailbox(from, m.from) {
+		if !m.keepsFrom() {
 			replaced = &problem{field: "address", message: fmt.Sprintf("The provider does not send as %s: it replaced the sender by %s. "+
 				"Check the address of the account, or permit it at the provider as a sender.", m.from, relay.Printable(m.found.from))}
 			continue
@@ -233,6 +229,16 @@ func (v *verification) compare() (string, *problem) {
 	}
 	v.card.KeepsFrom = true
 	return strings.Join(texts, ", "), nil
+}
+
+// keepsFrom reports whether the mail arrived from the address that it was sent from.
+// Some APIs do not tell: they send as the mailbox that is signed in, and as no other.
+func (m *loopMail) keepsFrom() bool {
+	if m.found.from == "" && m.way.Web() {
+		return true
+	}
+	from, err := mail.ParseAddress(m.found.from)
+	return err == nil && sameMailbox(from, m.from)
 }
 
 // watchSent looks whether the provider files sent mail itself.

@@ -134,7 +134,7 @@ func (s *Service) signInByWeb(ctx context.Context, c *relay.Credentials, way rel
 		return s.troubleOfWeb(c, way, err).explain()
 	}
 	defer client.Close() //nolint:errcheck // it is over
-	if _, err := client.Check(ctx); err != nil && !errors.Is(err, webmail.ErrNotSupported) {
+	if _, err := client.Check(ctx); err != nil && !errors.Is(err, webmail.ErrNotPermitted) {
 		return s.troubleOfWeb(c, way, err).explain()
 	}
 	return nil

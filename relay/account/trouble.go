@@ -33,7 +33,8 @@ type trouble struct {
 	plain  bool      // the port spoke without TLS where TLS was expected
 	class  relay.Class
 
-	unknown bool // a mail may have been taken all the same
+	unknown   bool // a mail may have been taken all the same
+	forbidden bool // the sign-in is good, but does not permit this
 }
 
 // kinds are those of relay.Local; "certificate" and so on stand in front of its
@@ -100,7 +101,7 @@ func (s *Service) troubleOfWeb(c *relay.Credentials, way relay.Way, err error) *
 		t.where, t.reply = relay.AtAfterDot, relay.Local("protocol", err.Error())
 		return t
 	}
-	t.where, t.reply, t.unknown = e.Where, e.Reply, e.Unknown
+	t.where, t.reply, t.unknown, t.forbidden = e.Where, e.Reply, e.Unknown, errors.Is(err, webmail.ErrNotPermitted)
 	t.class = s.o.Classifier.Classify(e.Answer())
 	t.class.Pause = max(t.class.Pause, e.RetryAfter)
 	return t

@@ -229,16 +229,26 @@ func (r *webReader) arrived(ctx context.Context, m *loopMail, everywhere bool) (
 	}
 	for _, f := range folders {
 		items, t := r.find(ctx, f, m)
+		if t == nil && f == webmail.FolderAnywhere && len(items) > 0 {
+			items, t = r.withoutSent(ctx, m, items)
+		}
 		if t != nil {
 			return nil, t
 		}
-		items = slices.DeleteFunc(items, func(i webmail.Item) bool { return i.Folder == webmail.FolderSent })
 		if len(items) > 0 {
 			m.items = append(m.items, items...)
 			return &arrival{string(f), items[0].From, items[0].HeaderID}, nil
 		}
 	}
 	return nil, nil
+}
+
+// withoutSent leaves out what the provider filed in Sent: it arrived nowhere.
+func (r *webReader) withoutSent(ctx context.Context, m *loopMail, items []webmail.Item) ([]webmail.Item, *trouble) {
+	sent, t := r.find(ctx, webmail.FolderSent, m)
+	return slices.DeleteFunc(items, func(i webmail.Item) bool {
+		return slices.ContainsFunc(sent, func(s webmail.Item) bool { return s.ID == i.ID })
+	}), t
 }
 
 func (r *webReader) filed(ctx context.Context, m *loopMail) (bool, *trouble) {

@@ -173,7 +173,7 @@ func (v *verification) openWeb(ctx context.Context, way relay.Way) (string, *pro
 	}
 	about, err := client.Check(ctx)
 	switch {
-	case errors.Is(err, webmail.ErrNotSupported): // this sign-in may only send
+	case errors.Is(err, webmail.ErrNotPermitted): // this sign-in may only send
 	case err != nil:
 		client.Close() //nolint:errcheck // it is given up
 		return "", v.s.troubleOfWeb(c, way, err).explain()
