@@ -295,8 +295,8 @@ func TestParsePresetsRefuses(t *testing.T) {
 		t.Fatalf("the good preset: %v", err)
 	}
 	for name, change := range map[string][2]string{
-		"unknown key":        {"name: Acme", "name: Acme, nmae: x"},
-		"unknown key within": {"connections: 1", "conections: 1"},
+		"unknown key":        {"name: Acme", "name: Acme, nick: x"},
+		"unknown key within": {"connections: 1", "connexions: 1"},
 		"id":                 {"id: acme,", "id: Acme!,"},
 		"id twice":           {"id: acme,", "id: generic_dovecot_cpanel,"},
 		"no name":            {"name: Acme", "name: ''"},
