@@ -82,7 +82,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) (session, bool) 
 			return session{}, false
 		}
 		if f.Code != "" {
-			s.soapFault(w, http.StatusInternalServerError, f.Code, f.Text, f.BackOff)
+			s.soapFault(w, f.Code, f.Text, f.BackOff)
 			return session{}, false
 		}
 	}

@@ -32,7 +32,7 @@ type Fault struct {
 	At    Place
 	Times int    // how often; 0 means until ClearFaults
 	Who   string // address or login of the mailbox concerned; empty means any
-	After bool   // the work is done first: what was sent is sent and stored
+	After bool   // an operation's work is done first: what was sent is sent and stored
 
 	Delay  time.Duration // before anything else; ends early with the client's patience
 	Hangup bool          // closes the connection instead of answering

@@ -93,6 +93,9 @@ func readRestriction(n *node) (matcher, error) {
 var errQuery = refuse("ErrorUnsupportedPathForQuery", "The restriction asks for something that cannot be searched.")
 
 func readExpression(n *node) (matcher, error) {
+	if n.space != typesSpace {
+		return nil, errQuery
+	}
 	switch n.local {
 	case "And", "Or", "Not":
 		return readConnective(n)

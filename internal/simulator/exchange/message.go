@@ -46,12 +46,15 @@ func (m message) subject() string {
 
 // addresses gives what stands in fields of one name.
 func (m message) addresses(field string) ([]*mail.Address, error) {
+	// A name in an old character set spoils no address.
+	asIs := func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
+	parser := &mail.AddressParser{WordDecoder: &mime.WordDecoder{CharsetReader: asIs}}
 	var all []*mail.Address
 	for _, value := range m.header[field] {
 		if strings.TrimSpace(value) == "" {
 			continue
 		}
-		list, err := mail.ParseAddressList(value)
+		list, err := parser.ParseList(value)
 		if err != nil {
 			return nil, fmt.Errorf("field %s: %w", field, err)
 		}

@@ -115,8 +115,7 @@ func newHandshake(negotiate []byte, domain string, now time.Time) (*handshake, e
 	b = append(b, make([]byte, 8)...)
 	b = appendField(b, len(info), header+len(target))
 	b = append(b, 10, 0, 0x63, 0x45, 0, 0, 0, 15) // Windows 10.0.17763, revision 15 of NTLM
-	b = append(b, target...)
-	h.challenge = append(b, info...)
+	h.challenge = slices.Concat(b, target, info)
 	return h, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"slices"
@@ -126,28 +127,63 @@ func isTooLarge(err error) bool {
 }
 
 // Serve answers on a listener, with TLS or without, until ctx ends; then it closes
-// every connection and returns nil. It takes loopback listeners only.
+// every connection, waits for what is being answered, and returns nil. It takes
+// loopback listeners only.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	if err := loopback(l.Addr()); err != nil {
 		return err
 	}
+	running := newRunning(s.Handler())
 	server := &http.Server{
-		Handler: s.Handler(), ConnContext: s.ConnContext,
+		Handler: running, ConnContext: s.ConnContext,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: readTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes,
-		// NTLM needs one connection for one client, which HTTP/2 is not.
-		Protocols: new(http.Protocols),
-		ErrorLog:  nil,
+		Protocols:      new(http.Protocols),
+		ErrorLog:       slog.NewLogLogger(s.options.Logger.Handler(), slog.LevelDebug),
 	}
-	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetHTTP1(true) // NTLM needs one connection for one client, which HTTP/2 is not
 	stop := context.AfterFunc(ctx, func() {
 		server.Close() //nolint:errcheck // it only tells that a connection was closed before
 	})
-	defer stop()
-	if err := server.Serve(l); ctx.Err() == nil || !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	err := server.Serve(l)
+	stop()
+	server.Close() //nolint:errcheck // as above
+	running.end()
+	if ctx.Err() != nil && errors.Is(err, http.ErrServerClosed) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("serve %s: %w", l.Addr(), err)
+}
+
+// running knows which requests are being answered: http.Server.Close leaves them.
+type running struct {
+	handler http.Handler
+	mu      sync.Mutex
+	ended   bool
+	count   sync.WaitGroup
+}
+
+func newRunning(h http.Handler) *running { return &running{handler: h} }
+
+// ServeHTTP answers, unless the end has come.
+func (x *running) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x.mu.Lock()
+	if x.ended {
+		x.mu.Unlock()
+		panic(http.ErrAbortHandler) // the documented way to end a connection without an answer
+	}
+	x.count.Add(1)
+	x.mu.Unlock()
+	defer x.count.Done()
+	x.handler.ServeHTTP(w, r)
+}
+
+func (x *running) end() {
+	x.mu.Lock()
+	x.ended = true
+	x.mu.Unlock()
+	x.count.Wait()
 }
 
 func loopback(a net.Addr) error {
@@ -167,7 +203,7 @@ func (s *Server) apply(w http.ResponseWriter, r *http.Request, f Fault) bool {
 	}
 	switch {
 	case f.Hangup:
-		panic(http.ErrAbortHandler) // the documented way to end a connection without an answer
+		panic(http.ErrAbortHandler) // as in running
 	case f.Status == http.StatusUnauthorized:
 		s.challenge(w, r)
 	case f.Status != 0:
@@ -176,7 +212,7 @@ func (s *Server) apply(w http.ResponseWriter, r *http.Request, f Fault) bool {
 		}
 		http.Error(w, f.Body, f.Status)
 	case f.SOAP && f.Code != "":
-		s.soapFault(w, http.StatusInternalServerError, f.Code, f.Text, f.BackOff)
+		s.soapFault(w, f.Code, f.Text, f.BackOff)
 	default:
 		return false
 	}

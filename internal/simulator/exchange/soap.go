@@ -12,7 +12,7 @@ import (
 
 // call is one operation under way.
 type call struct {
-	context context.Context //nolint:containedctx // it lives as long as the request
+	context context.Context // the request's, and it lives no longer
 	server  *Server
 	owner   Owner // who acts: the one signed in, or the one impersonated
 	request *node // the operation's element
@@ -76,7 +76,7 @@ func (s *Server) serveEWS(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil {
-		s.soapFault(w, http.StatusInternalServerError, "ErrorInvalidRequest", "The request is invalid.", 0)
+		s.soapFault(w, "ErrorInvalidRequest", "The request is invalid.", 0)
 		return
 	}
 	s.answer(w, r, who, envelope)
@@ -86,21 +86,21 @@ func (s *Server) serveEWS(w http.ResponseWriter, r *http.Request) {
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, who session, envelope *node) {
 	header, body := envelope.find(soapSpace, "Header"), envelope.find(soapSpace, "Body")
 	if envelope.space != soapSpace || envelope.local != "Envelope" || body == nil || len(body.nodes) != 1 {
-		s.soapFault(w, http.StatusInternalServerError, "ErrorInvalidRequest", "The request is invalid.", 0)
+		s.soapFault(w, "ErrorInvalidRequest", "The request is invalid.", 0)
 		return
 	}
 	version := header.find(typesSpace, "RequestServerVersion").attr("Version")
 	s.note(func(l *Last) { l.Version = version })
 	// Without the header a server takes the request for one to Exchange 2007.
 	if version != "" && !slices.Contains(s.options.Versions, Release(version)) {
-		s.soapFault(w, http.StatusInternalServerError, "ErrorInvalidServerVersion", "The specified server version is invalid.", 0)
+		s.soapFault(w, "ErrorInvalidServerVersion", "The specified server version is invalid.", 0)
 		return
 	}
 	request := body.nodes[0]
 	all := operations()
 	i := slices.IndexFunc(all, func(o operation) bool { return o.name == request.local })
 	if request.space != messagesSpace || i < 0 {
-		s.soapFault(w, http.StatusInternalServerError, "ErrorSchemaValidation",
+		s.soapFault(w, "ErrorSchemaValidation",
 			"The request failed schema validation: the element '"+request.local+"' in namespace '"+request.space+"' is not one of the service.", 0)
 		return
 	}
@@ -119,7 +119,7 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, o operation, c *cal
 	if o.targets != "" {
 		list := c.request.find(messagesSpace, o.targets)
 		if list == nil || len(list.nodes) == 0 || len(list.nodes) > maxTargets {
-			s.soapFault(w, http.StatusInternalServerError, "ErrorSchemaValidation",
+			s.soapFault(w, "ErrorSchemaValidation",
 				"The request failed schema validation: "+o.targets+" must name between 1 and "+itoa(maxTargets)+".", 0)
 			return
 		}
@@ -155,7 +155,7 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, o operation, c *cal
 			}
 		}
 	}
-	s.send(w, http.StatusOK, messages(o.name+"Response", results))
+	s.send(w, messages(o.name+"Response", results))
 }
 
 // result is one response message. A failed one has its parts in the order in which
@@ -217,11 +217,11 @@ func (s *Server) impersonated(ctx context.Context, owner Owner, header *node) (O
 // failed answers a request that never reached its operation.
 func (s *Server) failed(w http.ResponseWriter, err error) {
 	e := asResponse(err)
-	s.soapFault(w, http.StatusInternalServerError, e.code, e.text, 0)
+	s.soapFault(w, e.code, e.text, 0)
 }
 
-// soapFault answers with a fault of SOAP 1.1.
-func (s *Server) soapFault(w http.ResponseWriter, status int, code, text string, backOff time.Duration) {
+// soapFault answers with a fault of SOAP 1.1, which HTTP carries as status 500 (§6.2).
+func (s *Server) soapFault(w http.ResponseWriter, code, text string, backOff time.Duration) {
 	faultcode := (&node{local: "faultcode"}).saying("t:" + code)
 	detail := &node{local: "detail", nodes: []*node{
 		(&node{space: errorsSpace, local: "ResponseCode"}).saying(code),
@@ -236,12 +236,14 @@ func (s *Server) soapFault(w http.ResponseWriter, status int, code, text string,
 		(&node{local: "faultstring"}).with("xml:lang", "en-US").saying(text),
 		detail,
 	}}
-	s.write(w, status, &node{space: soapSpace, local: "Envelope", nodes: []*node{{space: soapSpace, local: "Body", nodes: []*node{fault}}}})
+	s.write(w, http.StatusInternalServerError, &node{space: soapSpace, local: "Envelope", nodes: []*node{
+		{space: soapSpace, local: "Body", nodes: []*node{fault}},
+	}})
 }
 
 // send answers with what an operation gave.
-func (s *Server) send(w http.ResponseWriter, status int, response *node) {
-	s.write(w, status, &node{space: soapSpace, local: "Envelope", nodes: []*node{
+func (s *Server) send(w http.ResponseWriter, response *node) {
+	s.write(w, http.StatusOK, &node{space: soapSpace, local: "Envelope", nodes: []*node{
 		{space: soapSpace, local: "Header", nodes: []*node{s.build.info()}},
 		{space: soapSpace, local: "Body", nodes: []*node{response}},
 	}})
