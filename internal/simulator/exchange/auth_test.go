@@ -163,13 +163,13 @@ func TestNTLMTakesNoNonsense(t *testing.T) {
 	short := append([]byte("NTLMSSP\x00"), 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 	outside := append(append([]byte("NTLMSSP\x00"), 3, 0, 0, 0), bytes.Repeat([]byte{0xff}, 80)...)
 	for name, message := range map[string][]byte{
-		"nothing":           nil,
-		"other":             []byte("KRBSSP\x00\x00\x01\x00\x00\x00aaaaaaaa"),
-		"a challenge":       append([]byte("NTLMSSP\x00"), 2, 0, 0, 0, 0, 0, 0, 0),
-		"no character set":  append([]byte("NTLMSSP\x00"), 1, 0, 0, 0, 0, 0, 0, 0),
+		"nothing":             nil,
+		"other":               []byte("KRBSSP\x00\x00\x01\x00\x00\x00aaaaaaaa"),
+		"a challenge":         append([]byte("NTLMSSP\x00"), 2, 0, 0, 0, 0, 0, 0, 0),
+		"no character set":    append([]byte("NTLMSSP\x00"), 1, 0, 0, 0, 0, 0, 0, 0),
 		"an answer too short": short,
-		"fields outside":    outside,
-		"large":             append(ntlmNegotiate(), make([]byte, 20<<10)...),
+		"fields outside":      outside,
+		"large":               append(ntlmNegotiate(), make([]byte, 20<<10)...),
 	} {
 		for _, begun := range []bool{false, true} {
 			if begun {

@@ -34,7 +34,7 @@ type Fault struct {
 	Who   string // address or login of the mailbox concerned; empty means any
 	After bool   // an operation's work is done first: what was sent is sent and stored
 
-	Delay  time.Duration // before anything else; ends early with the client's patience
+	Delay  time.Duration // before anything else; a client that leaves meanwhile ends the request there
 	Hangup bool          // closes the connection instead of answering
 
 	// Status answers with this HTTP status and Body. 401 comes with the list of

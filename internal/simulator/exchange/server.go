@@ -199,6 +199,7 @@ func (s *Server) apply(w http.ResponseWriter, r *http.Request, f Fault) bool {
 		select {
 		case <-time.After(f.Delay):
 		case <-r.Context().Done():
+			panic(http.ErrAbortHandler) // nobody waits; as in running
 		}
 	}
 	switch {

@@ -104,6 +104,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, who session, env
 			"The request failed schema validation: the element '"+request.local+"' in namespace '"+request.space+"' is not one of the service.", 0)
 		return
 	}
+	if stranger := outside(request); stranger != nil {
+		s.soapFault(w, "ErrorSchemaValidation",
+			"The request failed schema validation: the element '"+stranger.local+"' in namespace '"+stranger.space+"' has no place there.", 0)
+		return
+	}
 	owner, err := s.impersonated(r.Context(), who.owner, header.find(typesSpace, "ExchangeImpersonation"))
 	if err != nil {
 		s.failed(w, err)
@@ -111,6 +116,19 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, who session, env
 	}
 	s.record(Request{Operation: all[i].name, Version: version, Login: who.owner.Address, Mailbox: owner.Address, Scheme: string(who.scheme)})
 	s.run(w, r, all[i], &call{context: r.Context(), server: s, owner: owner, request: request})
+}
+
+// outside finds an element that belongs to neither namespace of the service.
+func outside(n *node) *node {
+	if n.space != messagesSpace && n.space != typesSpace {
+		return n
+	}
+	for _, c := range n.nodes {
+		if stranger := outside(c); stranger != nil {
+			return stranger
+		}
+	}
+	return nil
 }
 
 // run does an operation between the faults that stand before and after it.
