@@ -1,9 +1,6 @@
 package simulator
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // AddAlias gives the mailbox of an address another one: mail to it arrives there, and
 // the mailbox may send as it.
@@ -12,16 +9,8 @@ func (s *Simulator) AddAlias(address, alias string) error {
 	if u == nil {
 		return fmt.Errorf("there is no account %s", address)
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.aliases = append(u.aliases, alias)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u.account.Aliases = append(u.account.Aliases, alias)
 	return nil
-}
-
-// has reports whether an address is the user's.
-func (u *user) has(address string) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return sameAddress(u.account.Address, address) ||
-		slices.ContainsFunc(u.aliases, func(alias string) bool { return sameAddress(alias, address) })
 }
