@@ -60,7 +60,7 @@ func (s *Service) VerifyAlias(ctx context.Context, id string, address relay.Addr
 	case !a.State.Usable():
 		return fieldError("alias", "The account itself must be verified before its other addresses.")
 	}
-	v := &verification{s: s, by: by, account: a, grant: a.ID, field: sealField, alias: &address}
+	v := &verification{s: s, by: by, stored: a, account: a, alias: &address}
 	return s.begin(v, v.plan())
 }
 

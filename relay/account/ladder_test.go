@@ -44,16 +44,23 @@ func (k *tokens) Token(_ context.Context, a *relay.Account, r relay.Resource) (r
 	return relay.Secret("token of " + a.ID), &relay.App{ID: a.App}, nil
 }
 
+func (k *tokens) CandidateToken(_ context.Context, a *relay.Account, r relay.Resource) (relay.Secret, *relay.App, error) {
+	k.note("candidate token " + a.ID + " " + string(r))
+	return relay.Secret("token of the candidate of " + a.ID), &relay.App{ID: a.Candidate.App}, nil
+}
+
+func (k *tokens) ForgetCandidate(_ context.Context, id string) error {
+	k.note("forget candidate " + id)
+	return nil
+}
+
 func (k *tokens) Renew(_ context.Context, a *relay.Account, _ relay.Resource, stale relay.Secret) (relay.Secret, *relay.App, error) {
 	k.note("renew " + a.ID)
 	return stale + "2", &relay.App{ID: a.App}, nil
 }
 
-func (k *tokens) Adopt(_ context.Context, id string) error { k.note("adopt " + id); return nil }
-func (k *tokens) Forget(_ context.Context, id string) error {
-	k.note("forget " + id)
-	return store.ErrNotFound
-}
+func (k *tokens) Adopt(_ context.Context, id string) error  { k.note("adopt " + id); return nil }
+func (k *tokens) Forget(_ context.Context, id string) error { k.note("forget " + id); return nil }
 
 // api is a mailbox behind an API: what is sent lies in the inbox and in Sent.
 type api struct {
@@ -205,7 +212,7 @@ func TestVerifyGraph(t *testing.T) {
 	if a := w.stored(); !slices.Equal(a.Card.Ways, []relay.Way{relay.WayGraph}) || len(a.Password) != 0 || !vendor.has("token a1 graph") {
 		t.Errorf("%+v, %v", a, vendor.calls)
 	}
-	if err := w.service.Delete(t.Context(), "a1"); err != nil || !vendor.has("forget a1") || !vendor.has("forget a1/candidate") {
+	if err := w.service.Delete(t.Context(), "a1"); err != nil || !vendor.has("forget a1") {
 		t.Errorf("deleted: %v, %v", err, vendor.calls)
 	}
 }
@@ -295,10 +302,16 @@ func TestCandidateConsent(t *testing.T) {
 	if err := w.change(func(a *relay.Account) { a.App = "app2" }, ""); err != nil {
 		t.Fatal(err)
 	}
+	if err := w.change(nil, ""); err != nil || w.stored().Candidate != nil || !vendor.has("forget candidate a1") {
+		t.Errorf("taken back: %v, %+v, %v", err, w.stored(), vendor.calls)
+	}
+	if err := w.change(func(a *relay.Account) { a.App = "app2" }, ""); err != nil {
+		t.Fatal(err)
+	}
 	if v := w.verify(); v.State != relay.VerificationDone {
 		t.Fatalf("%+v", v)
 	}
-	if !slices.Contains(web.opened, "graph token of a1/candidate") || !vendor.has("adopt a1") || w.stored().App != "app2" || w.stored().Candidate != nil {
+	if !slices.Contains(web.opened, "graph token of the candidate of a1") || !vendor.has("adopt a1") || w.stored().App != "app2" || w.stored().Candidate != nil {
 		t.Errorf("%v, %v, %+v", web.opened, vendor.calls, w.stored())
 	}
 }

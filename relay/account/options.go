@@ -23,16 +23,19 @@ type Accounts interface {
 // Tokens gives access tokens for accounts that are signed in to by OAuth2. A
 // *relay.TokenError says what the vendor's token endpoint answered.
 type Tokens interface {
-	// Token gives a token for the resource, for the consent under the account's ID or
-	// for its application.
+	// Token gives a token for the resource, by the settings in force.
 	Token(ctx context.Context, a *relay.Account, r relay.Resource) (relay.Secret, *relay.App, error)
+	// CandidateToken gives one by the account's candidate, and by the consent that is
+	// tried beside the one in force.
+	CandidateToken(ctx context.Context, a *relay.Account, r relay.Resource) (relay.Secret, *relay.App, error)
 	// Renew gives another one than stale, which a server refused.
 	Renew(ctx context.Context, a *relay.Account, r relay.Resource, stale relay.Secret) (relay.Secret, *relay.App, error)
-	// Adopt makes the consent under relay.CandidateGrant(account) the account's own.
-	// Without one it does nothing.
+	// Adopt makes the consent that was tried the account's own.
 	Adopt(ctx context.Context, accountID string) error
-	// Forget takes back and removes the consent with that ID.
-	Forget(ctx context.Context, grantID string) error
+	// Forget takes back and removes the consents of an account, and ForgetCandidate the
+	// one that was tried. Without one they do nothing.
+	Forget(ctx context.Context, accountID string) error
+	ForgetCandidate(ctx context.Context, accountID string) error
 }
 
 // Finder finds the servers of an address that nobody has chosen yet.

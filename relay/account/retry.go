@@ -140,7 +140,7 @@ func (s *Service) tryAgain(ctx context.Context, id string) {
 // tryCandidate tries a new password. One that fails waits for a person: it was just
 // typed, and every failing sign-in brings the account nearer to being locked.
 func (s *Service) tryCandidate(ctx context.Context, a *relay.Account) {
-	v := &verification{s: s, account: candidateOf(a), grant: a.ID, field: sealCandidate, trying: true}
+	v := &verification{s: s, stored: a, account: candidateOf(a), trying: true}
 	s.o.Observer.CredentialUsed(v.account, "try", v.account.SMTP.Host)
 	c, wrong := v.credentials(ctx, relay.ResourceMail)
 	if wrong == nil {
@@ -182,7 +182,7 @@ func (s *Service) signIn(ctx context.Context, c *relay.Credentials) *problem {
 // signInToSend is one sign-in to the first way of the ladder that was proved.
 func (s *Service) signInToSend(ctx context.Context, a *relay.Account) *problem {
 	way := a.Proved(time.Now())[0]
-	c, err := s.credentials(ctx, a, a.ID, sealField, way.Resource())
+	c, err := s.credentials(ctx, a, way.Resource())
 	if err != nil {
 		return s.problemOfCredentials(a, err)
 	}
@@ -197,7 +197,7 @@ func (s *Service) signInToRead(ctx context.Context, a *relay.Account) *problem {
 	if a.IMAP.Host == "" {
 		return nil
 	}
-	c, err := s.credentials(ctx, a, a.ID, sealField, relay.ResourceMail)
+	c, err := s.credentials(ctx, a, relay.ResourceMail)
 	if err != nil {
 		return s.problemOfCredentials(a, err)
 	}

@@ -29,6 +29,7 @@ func (s *Service) Save(ctx context.Context, a *relay.Account, password relay.Sec
 		return err
 	}
 	now := time.Now()
+	withdrawn := record.Candidate
 	var err error
 	if record.Revision == 0 {
 		err = s.create(record, password, now)
@@ -40,6 +41,11 @@ func (s *Service) Save(ctx context.Context, a *relay.Account, password relay.Sec
 	}
 	if err != nil {
 		return fmt.Errorf("save account %s: %w", a.ID, err)
+	}
+	if withdrawn != nil && withdrawn.SignIn == relay.SignInConsent && record.Candidate == nil && s.o.Tokens != nil {
+		if err := s.o.Tokens.ForgetCandidate(ctx, a.ID); err != nil {
+			return fmt.Errorf("forget the consent that account %s does not try any more: %w", a.ID, err)
+		}
 	}
 	strip(record)
 	*a = *record

@@ -61,7 +61,7 @@ func (s *Service) Credentials(ctx context.Context, id string, r relay.Resource) 
 	if err != nil {
 		return nil, fmt.Errorf("read account %s: %w", id, err)
 	}
-	return s.credentials(ctx, a, a.ID, sealField, r)
+	return s.credentials(ctx, a, r)
 }
 
 // Renew gives credentials with another access token than that of c, which a server
@@ -79,30 +79,42 @@ func (s *Service) Renew(ctx context.Context, c *relay.Credentials) (*relay.Crede
 	return &renewed, nil
 }
 
-// credentials opens what is in a record. grant is under which ID its consent lies, and
-// field where its password is sealed.
-func (s *Service) credentials(ctx context.Context, a *relay.Account, grant, field string, r relay.Resource) (*relay.Credentials, error) {
-	c := &relay.Credentials{Resource: r}
+// credentials opens what is in a record.
+func (s *Service) credentials(ctx context.Context, a *relay.Account, r relay.Resource) (*relay.Credentials, error) {
+	return s.open(ctx, a, a, sealField, r)
+}
+
+// candidateCredentials opens the settings that are tried beside those in force.
+func (s *Service) candidateCredentials(ctx context.Context, a *relay.Account, r relay.Resource) (*relay.Credentials, error) {
+	return s.open(ctx, a, candidateOf(a), sealCandidate, r)
+}
+
+// open opens a stored record as it is, or as it will be. field is where the password is
+// sealed.
+func (s *Service) open(ctx context.Context, stored, a *relay.Account, field string, r relay.Resource) (c *relay.Credentials, err error) {
+	c = &relay.Credentials{Resource: r, Account: *a.Clone()}
+	strip(&c.Account)
 	if a.SignIn == relay.SignInPassword {
 		password, err := s.o.Sealer.Unseal(sealKind, a.ID, field, a.Password)
 		if err != nil {
 			return nil, fmt.Errorf("open the password of account %s: %w", a.ID, err)
 		}
 		c.Password = relay.Secret(password)
-	} else {
-		if s.o.Tokens == nil {
-			return nil, fmt.Errorf("account %s: %w", a.ID, errNoTokens)
-		}
-		asked := a.Clone()
-		asked.ID = grant
-		strip(asked)
-		var err error
-		if c.Token, c.App, err = s.o.Tokens.Token(ctx, asked, r); err != nil {
-			return nil, fmt.Errorf("access token of account %s: %w", a.ID, err)
-		}
+		return c, nil
 	}
-	c.Account = *a.Clone()
-	strip(&c.Account)
+	if s.o.Tokens == nil {
+		return nil, fmt.Errorf("account %s: %w", a.ID, errNoTokens)
+	}
+	stored = stored.Clone()
+	strip(stored)
+	if field == sealCandidate {
+		c.Token, c.App, err = s.o.Tokens.CandidateToken(ctx, stored, r)
+	} else {
+		c.Token, c.App, err = s.o.Tokens.Token(ctx, stored, r)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("access token of account %s: %w", a.ID, err)
+	}
 	return c, nil
 }
 
@@ -126,10 +138,8 @@ func (s *Service) Delete(ctx context.Context, id string) error {
 	if s.o.Tokens == nil {
 		return nil
 	}
-	for _, grant := range []string{id, relay.CandidateGrant(id)} {
-		if err := s.o.Tokens.Forget(ctx, grant); err != nil && !errors.Is(err, store.ErrNotFound) {
-			return fmt.Errorf("forget the consent of account %s: %w", id, err)
-		}
+	if err := s.o.Tokens.Forget(ctx, id); err != nil {
+		return fmt.Errorf("forget the consent of account %s: %w", id, err)
 	}
 	return nil
 }

@@ -23,18 +23,14 @@ func (s *Service) Verify(ctx context.Context, id, by string) error {
 	if err != nil {
 		return fmt.Errorf("read account %s: %w", id, err)
 	}
-	v := &verification{s: s, by: by, grant: a.ID, field: sealField, trying: a.Candidate != nil}
+	v := &verification{s: s, by: by, stored: a, account: a, trying: a.Candidate != nil}
 	if v.trying {
-		if candidateOf(a).SignIn == relay.SignInConsent {
-			v.grant = relay.CandidateGrant(a.ID)
-		}
-		a, v.field = candidateOf(a), sealCandidate
+		v.account = candidateOf(a)
 	}
-	v.account = a
 	if err := check(v.account, "", s.o.Finder != nil); err != nil {
 		return err
 	}
-	if err := bound(a); err != nil {
+	if err := bound(v.account); err != nil {
 		return err
 	}
 	return s.begin(v, v.plan())
@@ -76,9 +72,8 @@ type verification struct {
 	s       *Service
 	p       *progress
 	by      string
-	account *relay.Account // with its password sealed; of a candidate as it will be
-	grant   string         // under which ID its consent lies
-	field   string         // where its password is sealed
+	stored  *relay.Account // as it was when we began
+	account *relay.Account // the same, or as it will be with its candidate
 	trying  bool           // it is the candidate
 	alias   *relay.Address // what is proved, if not the account's own address
 

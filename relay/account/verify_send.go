@@ -51,12 +51,16 @@ func nameOf(way relay.Way) string {
 
 // credentials are those for one resource, of the settings that are being proved.
 func (v *verification) credentials(ctx context.Context, r relay.Resource) (*relay.Credentials, *problem) {
-	c, err := v.s.credentials(ctx, v.account, v.grant, v.field, r)
-	if err == nil {
-		v.c = c
-		return c, nil
+	open, a := v.s.credentials, v.account
+	if v.trying {
+		open, a = v.s.candidateCredentials, v.stored
 	}
-	return nil, v.s.problemOfCredentials(v.account, err)
+	c, err := open(ctx, a, r)
+	if err != nil {
+		return nil, v.s.problemOfCredentials(v.account, err)
+	}
+	v.c = c
+	return c, nil
 }
 
 // discover finds the servers, and plans anew.
