@@ -23,13 +23,18 @@ import (
 	"github.com/relayd/relayd/internal/safeio"
 	"github.com/relayd/relayd/internal/secretbox"
 	"github.com/relayd/relayd/internal/tlsconf"
+	"github.com/relayd/relayd/internal/webmail"
 	"github.com/relayd/relayd/relay/accept"
 	"github.com/relayd/relayd/relay/account"
 	"github.com/relayd/relayd/relay/admin"
+	"github.com/relayd/relayd/relay/admin/pages"
 	"github.com/relayd/relayd/relay/auth"
 	"github.com/relayd/relayd/relay/direct"
+	"github.com/relayd/relayd/relay/notice"
+	"github.com/relayd/relayd/relay/oauth"
 	"github.com/relayd/relayd/relay/ownership"
 	"github.com/relayd/relayd/relay/provider"
+	"github.com/relayd/relayd/relay/provider/discover"
 	"github.com/relayd/relayd/relay/queue"
 	"github.com/relayd/relayd/relay/report"
 	"github.com/relayd/relayd/relay/route"
@@ -57,6 +62,7 @@ type program struct {
 	directory *embedded.Directory
 	spool     *embedded.Queue
 	rules     *provider.Rules
+	presets   *provider.Presets
 	keeper    *tlsconf.Keeper
 
 	smtpd     *smtpd.Server
@@ -69,7 +75,12 @@ type program struct {
 	sent      *sent.Filer
 	report    *report.Reporter
 	accounts  *account.Service
+	tokens    *oauth.Service
+	web       *webmail.Opener
+	discover  *discover.Discoverer
+	notices   *notice.Service
 	ownership *ownership.Service
+	pages     *pages.Pages
 	admin     *admin.Server
 }
 
@@ -78,7 +89,7 @@ type program struct {
 func assemble(ctx context.Context, cfg *config.Config, out *slog.Logger) (*program, error) {
 	p := &program{cfg: cfg, out: out, mail: maillog.New(out), metrics: metrics.New(build().Version)}
 	steps := []func(context.Context) error{
-		p.openGround, p.openData, p.buildAccounts, p.buildRoutes, p.buildConductor, p.buildEntrance, p.buildAdmin,
+		p.openGround, p.openData, p.buildAccounts, p.buildRoutes, p.buildConductor, p.buildNotices, p.buildEntrance, p.buildPages, p.buildAdmin,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -217,6 +228,9 @@ func (p *program) close() error {
 	var errs []error
 	if p.sent != nil {
 		p.sent.Close()
+	}
+	if p.tokens != nil {
+		p.tokens.Close()
 	}
 	if p.direct != nil {
 		errs = append(errs, p.direct.Close())

@@ -81,6 +81,8 @@ func (p *program) runParts(ctx context.Context) error {
 		{work, p.conductor.Run, endBase},
 		{base, p.upstream.Run, endEntrance},
 		{base, p.accounts.Run, endEntrance},
+		{base, p.tokens.Run, endEntrance},
+		{base, p.runNotices, endEntrance},
 		{base, p.admin.Run, endEntrance},
 	}
 	asked := make(chan time.Time, 1)

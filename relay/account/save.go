@@ -28,6 +28,9 @@ func (s *Service) Save(ctx context.Context, a *relay.Account, password relay.Sec
 	if err := check(record, password, s.o.Finder != nil); err != nil {
 		return err
 	}
+	if record.Preset == "" && s.o.Preset != nil {
+		record.Preset = s.o.Preset(&record.Settings)
+	}
 	now := time.Now()
 	withdrawn := record.Candidate
 	var err error

@@ -28,6 +28,7 @@ var replies []byte
 type Rules struct {
 	byPlace map[relay.Where][]*rule // rules, then defaults
 	hints   map[string]string       // by rule
+	told    map[string][]string     // who can mend it, by rule
 }
 
 // New gives the rules that are part of the program.
@@ -44,8 +45,9 @@ func Parse(data []byte) (*Rules, error) {
 	if err != nil {
 		return nil, fmt.Errorf("check the reply rules: %w", err)
 	}
-	r := &Rules{byPlace: make(map[relay.Where][]*rule), hints: make(map[string]string, len(compiled))}
+	r := &Rules{byPlace: make(map[relay.Where][]*rule), hints: make(map[string]string, len(compiled)), told: make(map[string][]string, len(compiled))}
 	for _, c := range compiled {
+		r.told[c.class.Rule] = c.class.Told
 		if forSubmitter(c.class.Told) {
 			r.hints[c.class.Rule] = c.class.Hint
 		}
