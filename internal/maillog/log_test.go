@@ -55,6 +55,12 @@ var events = map[string]struct {
 	"AccountDegraded":    {func(l *Log) { l.AccountDegraded(acct) }, `WARN account degraded account=acc1 address=jane@acme.example reason=the password is wrong`},
 	"AccountRestored":    {func(l *Log) { l.AccountRestored(acct, "") }, `INFO account restored account=acc1 address=jane@acme.example by=`},
 	"CredentialUsed":     {func(l *Log) { l.CredentialUsed(acct, "send", "smtp.acme.example:587") }, `INFO credential used account=acc1 address=jane@acme.example purpose=send peer=smtp.acme.example:587`},
+	"NoticeMade":         {func(l *Log) { l.NoticeMade("owner", someID, "org1", "acc1") }, `INFO notice made message=04106000000000000000000000 kind=owner organisation=org1 account=acc1`},
+	"WebhookCalled":      {called, `INFO webhook called webhook=wh1 event=account.parked status=204 attempt=1 | WARN webhook called webhook=wh1 event=account.parked status=500 attempt=2 error=answered 500`},
+	"WebhookGivenUp":     {func(l *Log) { l.WebhookGivenUp("wh1", "account.parked", 10) }, `ERROR webhook given up webhook=wh1 event=account.parked attempts=10`},
+	"WebhookDisabled":    {func(l *Log) { l.WebhookDisabled("wh1") }, `WARN webhook disabled webhook=wh1`},
+	"WebhookDropped":     {func(l *Log) { l.WebhookDropped("wh1", "account.parked", "more than 10000 calls wait") }, `WARN webhook event dropped webhook=wh1 event=account.parked reason=more than 10000 calls wait`},
+	"WebhookLost":        {func(l *Log) { l.WebhookLost("account.parked", "acc1", errors.New("disk")) }, `ERROR webhook event lost event=account.parked account=acc1 error=disk`},
 	"Started":            {func(l *Log) { l.Started("v1", "/var/lib/relayd") }, `INFO started version=v1 data_dir=/var/lib/relayd`},
 	"Listening":          {func(l *Log) { l.Listening("submission", "main", "127.0.0.1:2587", "starttls") }, `INFO listening kind=submission listener=main addr=127.0.0.1:2587 mode=starttls`},
 	"Replayed":           {func(l *Log) { l.Replayed(10, 1000, time.Second) }, `INFO queue replayed messages=10 bytes=1000 took_ms=1000`},
@@ -68,6 +74,11 @@ var events = map[string]struct {
 	}, `WARN account steps down account=acc1 address=jane@acme.example way=smtp rule=auth.disabled reason=off retry_at=1970-01-01T00:00:00.000Z`},
 	"Draining": {func(l *Log) { l.Draining("SIGTERM") }, `INFO draining reason=SIGTERM`},
 	"Drained":  {func(l *Log) { l.Drained(3, time.Second) }, `INFO drained waiting=3 took_ms=1000`},
+}
+
+func called(l *Log) {
+	l.WebhookCalled("wh1", "account.parked", 204, 1, nil)
+	l.WebhookCalled("wh1", "account.parked", 500, 2, errors.New("answered 500"))
 }
 
 func attempt(l *Log) {
