@@ -61,7 +61,7 @@ func (d *Deliverer) connect(ctx context.Context, cred *relay.Credentials) (*sess
 	err = d.secure(ctx, client, server, conn.RemoteAddr())
 	peer.TLS = client.TLSText()
 	if err == nil {
-		err = client.Auth(ctx, smtpwire.PasswordMechanisms(cred.SMTPLogin(), cred.Password)...)
+		err = client.Auth(ctx, smtpwire.MechanismsFor(cred)...)
 	}
 	if err != nil {
 		_ = client.Close()
