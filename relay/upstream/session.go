@@ -24,6 +24,7 @@ type session struct {
 	made      time.Time
 	idleSince time.Time
 	messages  int // sent so far
+	most      int // messages that it may send
 }
 
 // stale reports whether the connection is too old to be given another message.
