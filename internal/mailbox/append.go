@@ -28,6 +28,15 @@ const copyBuffer = 32 << 10
 // errShort means that the content ended before the announced size.
 var errShort = errors.New("the message ended early")
 
+// AppendLimit is how many octets the server takes in one APPEND (RFC 7889); 0 if it
+// does not tell.
+func (m *Mailbox) AppendLimit() int64 {
+	if limit, ok := m.caps.AppendLimit(); ok && limit != nil {
+		return int64(*limit)
+	}
+	return 0
+}
+
 // Append puts a message into a folder. The UID is 0 if the server does not tell it
 // (RFC 4315). After an *Error without a Status it is not known whether the message
 // was stored: look before it is sent again.
