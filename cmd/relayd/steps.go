@@ -24,7 +24,7 @@ func (p *program) buildRoutes(context.Context) error {
 	up := p.cfg.Upstream
 	p.upstream = upstream.New(upstream.Options{
 		Dialer: p.guard, Accounts: p.directory.Accounts(), Credentials: p.accounts, Classifier: p.rules,
-		Hello: p.hostname, Metrics: upstreamMetrics{p.metrics}, Ledger: &p.ledger,
+		Hello: p.hostname, Metrics: upstreamMetrics{p.metrics}, Ledger: &p.ledger, Health: p.accounts,
 		Web:   webmail.New(webmail.Options{Dialer: p.guard, Roots: p.roots, PlainAllowed: p.guard.PlainAllowed}),
 		Roots: p.roots, AllowPlain: p.guard.PlainAllowed,
 		MaxPerAccount: p.cfg.Queue.PerAccount, MaxTotal: up.MaxConnections, MaxMessages: up.MaxMessages,

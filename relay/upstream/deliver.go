@@ -18,7 +18,7 @@ const (
 	ruleCredentials = "local.credentials"
 	ruleNullSender  = "local.null_sender"
 	ruleNotProved   = "local.not_proved"  // the account may not send as the From address
-	ruleNoWay       = "local.no_way"      // every way that was proved is down
+	ruleNoWay       = "local.no_way"      // the account sends by APIs alone, and there are none
 	ruleThrottle    = "local.throttle"    // the account has sent as much as it may for now
 	ruleNotReached  = "local.not_reached" // an earlier transaction of the attempt stopped it
 )

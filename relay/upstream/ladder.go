@@ -19,7 +19,7 @@ const restOfRung = 24 * time.Hour
 // the message cannot go this way.
 func (a *attempt) climb(ctx context.Context, ways []relay.Way) {
 	if a.d.o.Web == nil {
-		ways = slices.DeleteFunc(ways, relay.Way.Web)
+		ways = slices.DeleteFunc(slices.Clone(ways), relay.Way.Web)
 	}
 	if len(ways) == 0 {
 		a.noWay()
@@ -72,18 +72,12 @@ func (a *attempt) stepDown(ctx context.Context, way relay.Way, why *verdict) {
 	})
 }
 
-// noWay ends an attempt for which every proved way is down.
+// noWay ends an attempt of an account that sends by APIs alone, where there are none.
 func (a *attempt) noWay() {
 	a.version = a.account.Version
-	pause := restOfRung
-	for i := range a.account.Down {
-		if at := a.account.Down[i].RetryAt; !at.IsZero() {
-			pause = min(pause, max(time.Until(at), 0))
-		}
-	}
 	a.out.Trouble = &relay.Trouble{
-		Kind: relay.TroublePark, Pause: pause, Rule: ruleNoWay,
-		Hint: "None of the ways by which this account sends works at present: please connect it again.",
+		Kind: relay.TroublePark, Pause: restOfRung, Rule: ruleNoWay,
+		Hint: "None of the ways by which this account sends is there: please connect it again.",
 	}
-	a.stop(ruleNoWay, relay.Local("no mechanism", "because every way that was proved is down"))
+	a.stop(ruleNoWay, relay.Local("no mechanism", "that the account could send by"))
 }
