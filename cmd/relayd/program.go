@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/relayd/relayd/internal/config"
+	"github.com/relayd/relayd/internal/ledger"
 	"github.com/relayd/relayd/internal/mailaddr"
 	"github.com/relayd/relayd/internal/maillog"
 	"github.com/relayd/relayd/internal/metrics"
@@ -64,6 +65,8 @@ type program struct {
 	rules     *provider.Rules
 	presets   *provider.Presets
 	keeper    *tlsconf.Keeper
+	ledger    ledger.Ledger  // what every account sends
+	books     *ledger.Keeper // the ledger on the disk
 
 	smtpd     *smtpd.Server
 	auth      *auth.Authenticator
@@ -163,8 +166,8 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// openData opens what is on the disk: the key, the directory, the queue, the
-// certificate.
+// openData opens what is on the disk: the key, the directory, the queue, the ledger,
+// the certificate.
 func (p *program) openData(ctx context.Context) (err error) {
 	dir := p.cfg.DataDir
 	if p.data, err = safeio.OpenRoot(dir); err != nil {
@@ -189,6 +192,10 @@ func (p *program) openData(ctx context.Context) (err error) {
 	}
 	usage := p.spool.Usage()
 	p.mail.Replayed(usage.Messages, usage.Bytes, time.Since(started))
+	p.books, err = ledger.NewKeeper(ledger.KeeperOptions{Ledger: &p.ledger, FS: p.data, Name: "ledger", Log: p.out})
+	if err != nil {
+		return err
+	}
 	p.keeper, err = tlsconf.Open(tlsconf.Options{
 		CertFile: p.cfg.TLS.Certificate, KeyFile: p.cfg.TLS.Key, Dir: filepath.Join(dir, "tls"),
 		Hosts: []string{p.hostname, "localhost", "127.0.0.1", "::1"}, Log: p.out,

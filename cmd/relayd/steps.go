@@ -8,6 +8,7 @@ import (
 
 	"github.com/relayd/relayd/internal/mailaddr"
 	"github.com/relayd/relayd/internal/smtpwire"
+	"github.com/relayd/relayd/internal/webmail"
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/relay/direct"
 	"github.com/relayd/relayd/relay/queue"
@@ -22,7 +23,9 @@ func (p *program) buildRoutes(context.Context) error {
 	p.route = route.New(route.Options{Directory: p.directory, NoDirect: !p.cfg.Direct.Enabled})
 	up := p.cfg.Upstream
 	p.upstream = upstream.New(upstream.Options{
-		Dialer: p.guard, Credentials: p.accounts, Classifier: p.rules, Hello: p.hostname, Metrics: upstreamMetrics{p.metrics},
+		Dialer: p.guard, Accounts: p.directory.Accounts(), Credentials: p.accounts, Classifier: p.rules,
+		Hello: p.hostname, Metrics: upstreamMetrics{p.metrics}, Ledger: &p.ledger, Health: p.accounts,
+		Web:   webmail.New(webmail.Options{Dialer: p.guard, Roots: p.roots, PlainAllowed: p.guard.PlainAllowed}),
 		Roots: p.roots, AllowPlain: p.guard.PlainAllowed,
 		MaxPerAccount: p.cfg.Queue.PerAccount, MaxTotal: up.MaxConnections, MaxMessages: up.MaxMessages,
 		MaxAge: up.MaxAge, IdleTimeout: up.IdleTimeout, MaxRecipients: up.MaxRecipients,

@@ -82,7 +82,7 @@ func (s *Service) plainAllowed(conn net.Conn) bool {
 
 // authSMTP signs in to the server for sending.
 func (s *Service) authSMTP(ctx context.Context, client *smtpwire.Client, c *relay.Credentials) *trouble {
-	if err := client.Auth(ctx, smtpwire.PasswordMechanisms(c.SMTPLogin(), c.Password)...); err != nil {
+	if err := client.Auth(ctx, smtpwire.MechanismsFor(c)...); err != nil {
 		return s.troubleOfSMTP(c, err, true)
 	}
 	return nil
@@ -91,7 +91,7 @@ func (s *Service) authSMTP(ctx context.Context, client *smtpwire.Client, c *rela
 // openIMAP reaches the server for reading and signs in to it.
 func (s *Service) openIMAP(ctx context.Context, c *relay.Credentials) (*mailbox.Mailbox, *trouble) {
 	box, err := mailbox.Open(ctx, mailbox.Options{
-		Dialer: s.o.Dialer, Server: c.Account.IMAP, Login: c.IMAPLogin(), Password: c.Password,
+		Dialer: s.o.Dialer, Server: c.Account.IMAP, Login: c.IMAPLogin(), Password: c.Password, Token: c.Token,
 		Roots: s.o.Roots, PlainAllowed: s.o.PlainAllowed,
 		ConnectTimeout: s.o.StepTimeout, OperationTimeout: s.o.StepTimeout,
 	})

@@ -32,7 +32,7 @@ func settle(p policy, now time.Time, m *relay.Message, old *relay.State, route r
 		p.settleRecipient(now, m, s, a, &a.Results[i])
 	}
 	if !p.noCopies && wantsCopy(m, s) {
-		s.Copy = relay.Copy{Status: relay.CopyPending, Account: s.Route.Account, Since: now}
+		s.Copy = relay.Copy{Status: relay.CopyPending, Account: s.Route.Account, Way: a.Way, Since: now}
 	}
 	return s
 }

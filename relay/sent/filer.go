@@ -191,6 +191,7 @@ func (f *Filer) open(ctx context.Context, c *relay.Credentials) (*mailbox.Mailbo
 		Server:           c.Account.IMAP,
 		Login:            c.IMAPLogin(),
 		Password:         c.Password,
+		Token:            c.Token,
 		Roots:            f.o.Roots,
 		PlainAllowed:     f.o.PlainAllowed,
 		ConnectTimeout:   f.o.ConnectTimeout,
