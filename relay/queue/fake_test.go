@@ -166,12 +166,19 @@ type fakeFiler struct {
 	found   relay.Found
 	findErr error
 	finds   int
+	filings []relay.Filing // as they came
+	panics  func(*relay.Filing) bool
+	find    func() relay.Found // asked in place of found
 }
 
-func (f *fakeFiler) File(context.Context, *relay.Filing) relay.Filed {
+func (f *fakeFiler) File(_ context.Context, filing *relay.Filing) relay.Filed {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.files++
+	f.filings = append(f.filings, *filing)
+	if f.panics != nil && f.panics(filing) {
+		panic("index out of range")
+	}
 	if len(f.filed) == 0 {
 		return relay.Filed{Status: relay.CopyFiled, Folder: "Sent", UID: 7}
 	}
@@ -186,7 +193,17 @@ func (f *fakeFiler) Find(context.Context, string, *relay.Message) (relay.Found, 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.finds++
+	if f.find != nil {
+		return f.find(), nil
+	}
 	return f.found, f.findErr
+}
+
+// asked gives the filings that it was asked for.
+func (f *fakeFiler) asked() []relay.Filing {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.filings)
 }
 
 func (f *fakeFiler) looks() int {

@@ -48,11 +48,16 @@ func (c *Conductor) plantRecipients(ctx context.Context, m *relay.Message, s *re
 
 // plantFollowUps plans what does not depend on the route.
 func (c *Conductor) plantFollowUps(m *relay.Message, s *relay.State, now time.Time) {
-	if s.Copy.Status == relay.CopyPending {
-		c.sched.add(taskOf(m), laneKey{laneCopy, s.Copy.Account}, s.Copy.Next, now)
-	}
+	c.plantCopy(m, s, now)
 	if owesReports(s) {
 		c.sched.add(taskOf(m), laneKey{kind: laneReport}, time.Time{}, now)
+	}
+}
+
+// plantCopy plans the next try at the Sent copy, or the look at a filed one.
+func (c *Conductor) plantCopy(m *relay.Message, s *relay.State, now time.Time) {
+	if !s.Copy.Settled() {
+		c.sched.add(taskOf(m), laneKey{laneCopy, s.Copy.Account}, s.Copy.Next, now)
 	}
 }
 
