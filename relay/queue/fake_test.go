@@ -120,23 +120,37 @@ func (c memContent) Size() int64       { return int64(len(c)) }
 func (c memContent) Reader() io.Reader { return bytes.NewReader(c) }
 func (memContent) Close() error        { return nil }
 
-// fixedRouter gives every message the route that stands for its sender, else the
-// common one.
+// fixedRouter gives every message the common route, or what decide says.
 type fixedRouter struct {
 	mu     sync.Mutex
 	common relay.Route
+	decide func(*relay.Message) relay.Route
+	asked  int
 }
 
-func (r *fixedRouter) Route(context.Context, *relay.Message) (relay.Route, error) {
+func (r *fixedRouter) Route(_ context.Context, m *relay.Message) (relay.Route, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.asked++
+	if r.decide != nil {
+		return r.decide(m), nil
+	}
 	return r.common, nil
+}
+
+// questions is how often it was asked since the last time.
+func (r *fixedRouter) questions() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.asked
+	r.asked = 0
+	return n
 }
 
 func (r *fixedRouter) set(route relay.Route) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.common = route
+	r.common, r.decide = route, nil
 }
 
 // deliverFunc is a deliverer written as a function.
