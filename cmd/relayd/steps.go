@@ -33,7 +33,8 @@ func (p *program) buildRoutes(context.Context) error {
 	})
 	p.direct = direct.New(p.directOptions())
 	p.sent = sent.New(sent.Options{
-		Credentials: p.accounts, Classifier: p.rules, Dialer: p.guard, Health: p.accounts,
+		Accounts: p.directory.Accounts(), Credentials: p.accounts, Classifier: p.rules, Dialer: p.guard,
+		Health: p.accounts, Learner: p.accounts,
 		Roots: p.roots, PlainAllowed: p.guard.PlainAllowed,
 		PerAccount: p.cfg.Sent.PerMailbox, IdleTime: p.cfg.Sent.IdleTimeout, ConnectTimeout: up.ConnectTimeout,
 	})
