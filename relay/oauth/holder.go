@@ -59,6 +59,8 @@ func (t *trouble) at(now time.Time) *relay.TokenError {
 
 // flight is one request, and those who wait for it.
 type flight struct {
+	renewal bool // for a token that was refused
+
 	done  chan struct{} // closed when the rest is set
 	token relay.Secret
 	err   *relay.TokenError
@@ -142,11 +144,8 @@ func (s *Service) obtain(ctx context.Context, src *source, r relay.Resource, sta
 			s.mu.Unlock()
 			return "", ErrClosed
 		}
-		f = &flight{done: make(chan struct{})}
+		f = &flight{renewal: stale != "" && !ok, done: make(chan struct{})}
 		h.flights[r] = f
-		if stale != "" && !ok {
-			h.renewed[r] = now
-		}
 		s.running.Add(1)
 		go s.fly(f, h, src, r)
 	}
@@ -177,7 +176,7 @@ func (s *Service) rest(t accessToken, ok bool, err *relay.TokenError) (relay.Sec
 func (s *Service) fly(f *flight, h *holder, src *source, r relay.Resource) {
 	defer s.running.Done()
 	got, err := s.inTurn(h, src, r)
-	f.err = s.land(h, src, r, got, err)
+	f.err = s.land(h, src, r, f.renewal, got, err)
 	if f.err == nil {
 		f.token = got.access
 	} else if !isRemembered(err) && s.ctx.Err() == nil {
@@ -215,7 +214,7 @@ func (s *Service) inTurn(h *holder, src *source, r relay.Resource) (*issued, err
 }
 
 // land keeps what came of a request.
-func (s *Service) land(h *holder, src *source, r relay.Resource, got *issued, err error) *relay.TokenError {
+func (s *Service) land(h *holder, src *source, r relay.Resource, renewal bool, got *issued, err error) *relay.TokenError {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -224,6 +223,9 @@ func (s *Service) land(h *holder, src *source, r relay.Resource, got *issued, er
 		if current {
 			h.tokens[r], h.trouble, h.failed = got.held(now), nil, 0
 			delete(h.refused, r)
+			if renewal {
+				h.renewed[r] = now
+			}
 		}
 		return nil
 	}

@@ -2,6 +2,9 @@ package oauth
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -20,7 +24,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/relayd/relayd/internal/relaytest"
 	"github.com/relayd/relayd/relay"
 )
 
@@ -34,6 +37,8 @@ type vendorServer struct {
 	t      *testing.T
 	roots  *x509.CertPool
 	dialer Dialer
+
+	certificate tls.Certificate
 
 	mu       sync.Mutex
 	script   func(r *http.Request, form url.Values) *said // nil: as it should be
@@ -82,9 +87,9 @@ type family struct {
 
 func newVendorServer(t *testing.T) *vendorServer {
 	t.Helper()
-	v, authority := newVendor(t)
+	v := newVendor(t)
 	server := httptest.NewUnstartedServer(v)
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{authority.Issue(vendorHost)}}
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{v.certificate}}
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	t.Cleanup(server.Close)
@@ -98,11 +103,11 @@ func newVendorServer(t *testing.T) *vendorServer {
 // newPipeVendor is the same without a network, for tests with a clock of their own.
 func newPipeVendor(t *testing.T) *vendorServer {
 	t.Helper()
-	v, authority := newVendor(t)
+	v := newVendor(t)
 	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	server := &http.Server{
 		Handler: v, ErrorLog: log.New(io.Discard, "", 0), ReadHeaderTimeout: time.Minute,
-		TLSConfig: &tls.Config{Certificates: []tls.Certificate{authority.Issue(vendorHost)}},
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{v.certificate}},
 	}
 	done := make(chan struct{})
 	go func() {
@@ -117,13 +122,37 @@ func newPipeVendor(t *testing.T) *vendorServer {
 	return v
 }
 
-func newVendor(t *testing.T) (*vendorServer, *relaytest.Authority) {
+func newVendor(t *testing.T) *vendorServer {
 	t.Helper()
-	authority := relaytest.NewAuthority(t)
-	return &vendorServer{
-		t: t, roots: authority.Roots(), codes: map[string]*code{}, families: map[string]*family{},
+	v := &vendorServer{
+		t: t, roots: x509.NewCertPool(), codes: map[string]*code{}, families: map[string]*family{},
 		live: map[string]*family{}, claims: map[string]any{}, lifetime: 3600,
-	}, authority
+	}
+	v.certify()
+	return v
+}
+
+// certify makes a certificate that lives longer than the days that tests let pass.
+func (v *vendorServer) certify() {
+	v.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0),
+		DNSNames: []string{vendorHost}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	v.certificate = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	v.roots.AddCert(cert)
 }
 
 type dialerFunc func(ctx context.Context) (net.Conn, error)
