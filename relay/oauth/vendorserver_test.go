@@ -141,7 +141,7 @@ func (v *vendorServer) certify() {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0),
-		DNSNames: []string{vendorHost}, IsCA: true, BasicConstraintsValid: true,
+		DNSNames: []string{vendorHost, "login.yandex.ru", "oauth.mail.ru"}, IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
