@@ -9,6 +9,7 @@ import (
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/relay/account"
 	"github.com/relayd/relayd/relay/admin"
+	"github.com/relayd/relayd/relay/ownership"
 	"github.com/relayd/relayd/store"
 )
 
@@ -25,11 +26,15 @@ func (p *program) buildAccounts(context.Context) error {
 
 // buildAdmin makes the API over everything else.
 func (p *program) buildAdmin(context.Context) (err error) {
+	p.ownership = ownership.New(ownership.Options{
+		Claims: p.directory.DomainClaims(), Organisations: p.directory.Organisations(), Resolver: texts{p.resolver},
+		NewID: claimID,
+	})
 	a := p.cfg.Admin
 	o := admin.Options{
 		Socket: adminSocket(p.cfg), Hosts: a.Hosts, Version: build().Version,
 		Directory: p.directory, Queue: p.spool, Conductor: control{p.conductor}, Accounts: p.accounts, Verifier: p.accounts,
-		Explainer: p.route, Passwords: p.auth, Keys: keyMaker{p.box}, Checks: p.checks(),
+		Explainer: p.route, Passwords: p.auth, Keys: keyMaker{p.box}, Vault: p.box, Ownership: owners{p.ownership}, Checks: p.checks(),
 		Metrics: p.metrics.Handler(), MetricsOpen: a.OpenMetrics, Log: p.out,
 	}
 	if a.Enabled {

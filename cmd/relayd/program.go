@@ -28,6 +28,7 @@ import (
 	"github.com/relayd/relayd/relay/admin"
 	"github.com/relayd/relayd/relay/auth"
 	"github.com/relayd/relayd/relay/direct"
+	"github.com/relayd/relayd/relay/ownership"
 	"github.com/relayd/relayd/relay/provider"
 	"github.com/relayd/relayd/relay/queue"
 	"github.com/relayd/relayd/relay/report"
@@ -68,6 +69,7 @@ type program struct {
 	sent      *sent.Filer
 	report    *report.Reporter
 	accounts  *account.Service
+	ownership *ownership.Service
 	admin     *admin.Server
 }
 

@@ -28,6 +28,15 @@ const copyBuffer = 32 << 10
 // errShort means that the content ended before the announced size.
 var errShort = errors.New("the message ended early")
 
+// AppendLimit is how many octets the server takes in one APPEND (RFC 7889); 0 if it
+// does not tell.
+func (m *Mailbox) AppendLimit() int64 {
+	if limit, ok := m.caps.AppendLimit(); ok && limit != nil {
+		return int64(*limit)
+	}
+	return 0
+}
+
 // Place is where one message lies. Its UID means that message only as long as the
 // folder has this UIDVALIDITY (RFC 9051 §2.3.1.1).
 type Place struct {

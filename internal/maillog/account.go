@@ -36,6 +36,13 @@ func (l *Log) AccountRestored(a *relay.Account, by string) {
 	l.write(slog.LevelInfo, "account restored", append(account(a), text(FieldBy, by))...)
 }
 
+// AccountStepDown tells that a way of sending does not work at present, and the next
+// one of the account's ladder is used.
+func (l *Log) AccountStepDown(a *relay.Account, r relay.Rung) {
+	l.write(slog.LevelWarn, "account steps down", append(account(a), slog.String("way", string(r.Way)),
+		slog.String(FieldRule, r.Rule), text(FieldReason, r.Reason), slog.Time("retry_at", r.RetryAt))...)
+}
+
 // CredentialUsed tells that relayd signed in with a user's password. purpose is "send",
 // "file", "verify" or "retry".
 func (l *Log) CredentialUsed(a *relay.Account, purpose, server string) {

@@ -63,8 +63,11 @@ var events = map[string]struct {
 	"NoToken":            {func(l *Log) { l.NoToken() }, `INFO no token yet remedy=the API at an address asks for one; make it on this machine with: relayd token create NAME`},
 	"DialRefused":        {func(l *Log) { l.DialRefused("localhost:25", "not public") }, `WARN dial refused peer=localhost:25 reason=not public`},
 	"Fault":              {func(l *Log) { l.Fault("spool", someID, errors.New("disk")) }, `ERROR fault message=04106000000000000000000000 step=spool error=disk`},
-	"Draining":           {func(l *Log) { l.Draining("SIGTERM") }, `INFO draining reason=SIGTERM`},
-	"Drained":            {func(l *Log) { l.Drained(3, time.Second) }, `INFO drained waiting=3 took_ms=1000`},
+	"AccountStepDown": {func(l *Log) {
+		l.AccountStepDown(&relay.Account{ID: "acc1", Address: jane}, relay.Rung{Way: relay.WaySMTP, Rule: "auth.disabled", Reason: "off", RetryAt: epoch})
+	}, `WARN account steps down account=acc1 address=jane@acme.example way=smtp rule=auth.disabled reason=off retry_at=1970-01-01T00:00:00.000Z`},
+	"Draining": {func(l *Log) { l.Draining("SIGTERM") }, `INFO draining reason=SIGTERM`},
+	"Drained":  {func(l *Log) { l.Drained(3, time.Second) }, `INFO drained waiting=3 took_ms=1000`},
 }
 
 func attempt(l *Log) {

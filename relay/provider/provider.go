@@ -1,6 +1,10 @@
-// Package provider knows what the answers of mail providers mean. The knowledge is
-// data, replies.yaml, and not code: a new observation is a new line there, with an
-// example that proves it.
+// Package provider knows mail providers: what their answers mean, and what is known of
+// them before an account was measured. The knowledge is data and not code. A new
+// observation is a new line in replies.yaml, with an example that proves it, or in
+// presets.yaml.
+//
+// NewPresets reads and checks the presets. One is found by id, by the domain of an
+// address or by a mail exchanger, and gives the settings of an account.
 //
 // New reads and checks the rules; Classify is then a function of the answer alone:
 //  1. the rules for the place of the answer are tried from the top;
