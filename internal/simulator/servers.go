@@ -22,13 +22,32 @@ type servers struct {
 
 func newServers() *servers { return &servers{ended: make(chan struct{})} }
 
-// serve accepts connections until close.
+// serve accepts connections until close. It returns when the server is about to
+// accept the first one: go-imap's does not bear to be closed while it begins.
 func (s *servers) serve(l net.Listener, serve func(net.Listener) error) {
 	s.listeners = append(s.listeners, l)
+	begun := &beginning{Listener: l, accepting: make(chan struct{})}
 	s.running.Go(func() {
-		serve(l) //nolint:errcheck // it returns when the listener is closed
+		serve(begun)  //nolint:errcheck // it returns when the listener is closed
+		begun.begin() // or at once
 	})
+	<-begun.accepting
 }
+
+// beginning is a listener that tells when it is first asked for a connection.
+type beginning struct {
+	net.Listener
+	once      sync.Once
+	accepting chan struct{}
+}
+
+// Accept waits for a connection.
+func (b *beginning) Accept() (net.Conn, error) {
+	b.begin()
+	return b.Listener.Accept()
+}
+
+func (b *beginning) begin() { b.once.Do(func() { close(b.accepting) }) }
 
 // later does something after a while, unless everything ends before.
 func (s *servers) later(delay time.Duration, do func()) {
