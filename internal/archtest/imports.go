@@ -18,12 +18,13 @@ func homes() map[string][]string {
 		"github.com/danielgtaylor/huma":       {"relay/admin"},
 		"github.com/prometheus/client_golang": {"internal/metrics"},
 		"github.com/miekg/dns":                {"internal/resolver", "internal/simulator"},
+		"github.com/Azure/go-ntlmssp":         {"internal/webmail"},
 		"github.com/emersion/go-imap":         {"internal/mailbox", "internal/simulator"},
 		"github.com/emersion/go-smtp":         {"relay/smtpd", "internal/simulator"},
 		"github.com/emersion/go-msgauth":      {"relay/direct"},
 		"github.com/emersion/go-message":      {"internal/mailbox", "internal/simulator", "relay/report", "relay/sent", "relay/account"},
 		"github.com/emersion/go-sasl":         {"internal/smtpwire", "internal/mailbox", "internal/simulator", "relay/smtpd", "relay/upstream"},
-		"go.yaml.in/yaml":                     {"internal/config", "relay/provider"},
+		"go.yaml.in/yaml":                     {"internal/config", "relay/provider", "relay/oauth"},
 		"golang.org/x":                        {"cmd", "internal", "relay", "store"}, // the standard library's outer part
 	}
 }
