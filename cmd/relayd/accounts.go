@@ -14,6 +14,7 @@ import (
 	"github.com/relayd/relayd/relay/oauth"
 	"github.com/relayd/relayd/relay/provider"
 	"github.com/relayd/relayd/relay/provider/discover"
+	"github.com/relayd/relayd/relay/sent"
 	"github.com/relayd/relayd/store"
 )
 
@@ -76,8 +77,14 @@ func (p *program) presetOf(s *relay.Settings) string {
 
 // limits is what the provider of an account lets it do: what the administrator says,
 // over what is known of the provider.
+//
+// Where no preset fits, nothing slows the account down: it may be a server of one's own.
+// What such a server refuses teaches the ledger.
 func (p *program) limits(a *relay.Account) relay.Limits {
-	known := p.presets.Limits(a.Rules(), a.Address.Domain)
+	var known relay.Limits
+	if a.Preset != "" {
+		known = p.presets.Limits(a.Preset, a.Address.Domain)
+	}
 	s, err := p.starter(context.Background(), a.Organisation, a.Address.Domain)
 	if err != nil || s == nil {
 		return known
@@ -90,6 +97,26 @@ func (p *program) limits(a *relay.Account) relay.Limits {
 func (p *program) mayFile(a *relay.Account) bool {
 	preset, found := p.presets.ByID(a.Rules())
 	return found && (preset.SavesSent == provider.SavesDefaultOn || preset.SavesSent == provider.SavesUnknown)
+}
+
+// sentOverWeb looks into Sent over an API.
+type sentOverWeb struct{ *webmail.Opener }
+
+func (w sentOverWeb) FindSent(ctx context.Context, c *relay.Credentials, way relay.Way, headerID string) ([]time.Time, error) {
+	client, err := w.Open(c, way)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close() //nolint:errcheck // it is over
+	items, err := client.Find(ctx, webmail.FolderSent, headerID)
+	if errors.Is(err, webmail.ErrNotPermitted) {
+		return nil, sent.ErrUnsearchable
+	}
+	var times []time.Time
+	for _, i := range items {
+		times = append(times, i.Arrived)
+	}
+	return times, err
 }
 
 // finder gives verification the settings that may be used without a person's yes.
@@ -130,28 +157,38 @@ func describeSource(s *discover.Suggestion) string {
 	return text
 }
 
-// accountEvents passes on what becomes of accounts.
+// accountEvents passes on what becomes of accounts: to the log, to people, to programs.
 type accountEvents struct{ p *program }
 
-func (e accountEvents) AccountVerified(a *relay.Account, by string) { e.p.mail.AccountVerified(a, by) }
+func (e accountEvents) AccountVerified(a *relay.Account, by string) {
+	e.p.mail.AccountVerified(a, by)
+	e.p.webhooks.AccountVerified(a, by)
+}
 
 func (e accountEvents) AccountNotVerified(a *relay.Account, by, field, message string) {
 	e.p.mail.AccountNotVerified(a, by, field, message)
+	e.p.webhooks.AccountNotVerified(a, by, field, message)
 }
 
 func (e accountEvents) AccountParked(a *relay.Account, rule string, retry time.Time) {
 	e.p.mail.AccountParked(a, rule, retry)
 	e.p.notices.AccountParked(a, rule, retry)
+	e.p.webhooks.AccountParked(a, rule, retry)
 }
 
-func (e accountEvents) AccountDegraded(a *relay.Account) { e.p.mail.AccountDegraded(a) }
+func (e accountEvents) AccountDegraded(a *relay.Account) {
+	e.p.mail.AccountDegraded(a)
+	e.p.webhooks.AccountDegraded(a)
+}
 
 func (e accountEvents) AccountRestored(a *relay.Account, by string) {
 	e.p.mail.AccountRestored(a, by)
+	e.p.webhooks.AccountRestored(a, by)
 }
 
 func (e accountEvents) AccountStepDown(a *relay.Account, r relay.Rung) {
 	e.p.mail.AccountStepDown(a, r)
+	e.p.webhooks.AccountStepDown(a, r)
 }
 
 func (e accountEvents) CredentialUsed(a *relay.Account, purpose, server string) {

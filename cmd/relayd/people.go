@@ -10,11 +10,17 @@ import (
 	"github.com/relayd/relayd/relay/notice"
 	"github.com/relayd/relayd/relay/oauth"
 	"github.com/relayd/relayd/relay/provider"
+	"github.com/relayd/relayd/relay/queue"
+	"github.com/relayd/relayd/relay/webhook"
 	"github.com/relayd/relayd/store"
 )
 
-// buildNotices makes what people are told.
+// buildNotices makes what people and programs are told.
 func (p *program) buildNotices(context.Context) error {
+	p.webhooks = webhook.New(webhook.Options{
+		Webhooks: p.directory.Webhooks(), Calls: p.directory.WebhookCalls(), Sealer: p.box,
+		Dialer: p.guard, Roots: p.roots, PlainAllowed: p.guard.PlainAllowed, Observer: p.mail,
+	})
 	from, err := reportSender(p.cfg.Reports.From)
 	if err != nil {
 		return err
@@ -25,7 +31,7 @@ func (p *program) buildNotices(context.Context) error {
 			return p.conductor.Put(ctx, m, key, content)
 		}),
 		Accounts: p.directory.Accounts(), Users: p.directory.Users(), Organisations: p.directory.Organisations(),
-		Links: p.directory.Links(), Key: p.box, Observer: p.mail,
+		Links: p.directory.Links(), Key: p.box, Observer: p.mail, Events: p.webhooks, Waiting: waiting{p.conductor},
 		Sources:  []notice.Source{consentDates{p.tokens}, providerDates{p.presets, p.directory}, certificateDate{p.keeper.Expires}},
 		Hostname: p.hostname, From: from, Name: n.Name, BaseURL: p.publicURL(""),
 		OwnerMends: p.ownerMends, MendLifetime: n.LinkLifetime, ConnectLifetime: n.LinkLifetime,
@@ -36,6 +42,13 @@ func (p *program) buildNotices(context.Context) error {
 // ownerMends reports whether the reply rule that parked an account is one that its owner
 // can do something about.
 func (p *program) ownerMends(rule string) bool { return p.rules.ForOwner(rule) }
+
+// waiting counts the messages that wait for an account.
+type waiting struct{ *queue.Conductor }
+
+func (w waiting) Waiting(_ context.Context, account string) (int, error) {
+	return w.Conductor.Waiting(account), nil
+}
 
 // runNotices tells people, unless the operator switched that off: then only the
 // calendar is kept.

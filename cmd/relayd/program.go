@@ -42,6 +42,7 @@ import (
 	"github.com/relayd/relayd/relay/sent"
 	"github.com/relayd/relayd/relay/smtpd"
 	"github.com/relayd/relayd/relay/upstream"
+	"github.com/relayd/relayd/relay/webhook"
 	"github.com/relayd/relayd/store/embedded"
 )
 
@@ -82,6 +83,7 @@ type program struct {
 	web       *webmail.Opener
 	discover  *discover.Discoverer
 	notices   *notice.Service
+	webhooks  *webhook.Service
 	ownership *ownership.Service
 	pages     *pages.Pages
 	admin     *admin.Server

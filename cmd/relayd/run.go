@@ -84,6 +84,7 @@ func (p *program) runParts(ctx context.Context) error {
 		{base, p.accounts.Run, endEntrance},
 		{base, p.tokens.Run, endEntrance},
 		{base, p.runNotices, endEntrance},
+		{base, p.webhooks.Run, endEntrance},
 		{base, p.admin.Run, endEntrance},
 	}
 	asked := make(chan time.Time, 1)

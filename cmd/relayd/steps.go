@@ -8,7 +8,6 @@ import (
 
 	"github.com/relayd/relayd/internal/mailaddr"
 	"github.com/relayd/relayd/internal/smtpwire"
-	"github.com/relayd/relayd/internal/webmail"
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/relay/direct"
 	"github.com/relayd/relayd/relay/queue"
@@ -25,7 +24,7 @@ func (p *program) buildRoutes(context.Context) error {
 	p.upstream = upstream.New(upstream.Options{
 		Dialer: p.guard, Accounts: p.directory.Accounts(), Credentials: p.accounts, Classifier: p.rules,
 		Hello: p.hostname, Metrics: upstreamMetrics{p.metrics}, Ledger: &p.ledger, Health: p.accounts,
-		Web:   webmail.New(webmail.Options{Dialer: p.guard, Roots: p.roots, PlainAllowed: p.guard.PlainAllowed}),
+		Web: p.web, LimitsOf: p.limits,
 		Roots: p.roots, AllowPlain: p.guard.PlainAllowed,
 		MaxPerAccount: p.cfg.Queue.PerAccount, MaxTotal: up.MaxConnections, MaxMessages: up.MaxMessages,
 		MaxAge: up.MaxAge, IdleTimeout: up.IdleTimeout, MaxRecipients: up.MaxRecipients,
@@ -34,7 +33,7 @@ func (p *program) buildRoutes(context.Context) error {
 	p.direct = direct.New(p.directOptions())
 	p.sent = sent.New(sent.Options{
 		Accounts: p.directory.Accounts(), Credentials: p.accounts, Classifier: p.rules, Dialer: p.guard,
-		Health: p.accounts, Learner: p.accounts,
+		Web: sentOverWeb{p.web}, Health: p.accounts, Learner: p.accounts, MayFile: p.mayFile,
 		Roots: p.roots, PlainAllowed: p.guard.PlainAllowed,
 		PerAccount: p.cfg.Sent.PerMailbox, IdleTime: p.cfg.Sent.IdleTimeout, ConnectTimeout: up.ConnectTimeout,
 	})

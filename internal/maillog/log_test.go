@@ -72,6 +72,13 @@ var events = map[string]struct {
 	"AccountStepDown": {func(l *Log) {
 		l.AccountStepDown(&relay.Account{ID: "acc1", Address: jane}, relay.Rung{Way: relay.WaySMTP, Rule: "auth.disabled", Reason: "off", RetryAt: epoch})
 	}, `WARN account steps down account=acc1 address=jane@acme.example way=smtp rule=auth.disabled reason=off retry_at=1970-01-01T00:00:00.000Z`},
+	"ConsentObtained": {func(l *Log) { l.ConsentObtained(&relay.Grant{ID: "acc1", Address: "jane@acme.example", App: "app1"}) },
+		`INFO consent obtained account=acc1 address=jane@acme.example app=app1`},
+	"ConsentEnded": {func(l *Log) {
+		l.ConsentEnded(&relay.Grant{ID: "acc1", Address: "jane@acme.example", App: "app1"}, relay.Reply{Code: 400, Text: "invalid_grant"})
+	}, `ERROR consent ended account=acc1 address=jane@acme.example app=app1 reply=400 invalid_grant`},
+	"TokenFailed": {func(l *Log) { l.TokenFailed("acc1", "app1", relay.Reply{Code: 503}) },
+		`WARN no access token account=acc1 app=app1 reply=503`},
 	"Draining": {func(l *Log) { l.Draining("SIGTERM") }, `INFO draining reason=SIGTERM`},
 	"Drained":  {func(l *Log) { l.Drained(3, time.Second) }, `INFO drained waiting=3 took_ms=1000`},
 }

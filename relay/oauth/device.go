@@ -154,7 +154,7 @@ func (s *Service) askDevice(ctx context.Context, m *realm, scopes []string) (*de
 	if a.err != nil {
 		return nil, broken(a.err)
 	}
-	if f := a.refusal(nil); f != nil {
+	if f := a.refusal(); f != nil {
 		return nil, f
 	}
 	if !ok || !isToken(got.DeviceCode) || got.UserCode == "" || len(got.UserCode) > maxUserCode || !isSecureURL(got.VerificationURI) {

@@ -69,3 +69,10 @@ func (c *counting) DialContext(ctx context.Context, network, address string) (ne
 	c.n.Add(1)
 	return c.Dialer.DialContext(ctx, network, address)
 }
+
+// byHost chooses by the address that is dialled.
+type byHost func(ctx context.Context, host string) Dialer
+
+func (b byHost) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	return b(ctx, address).DialContext(ctx, network, address)
+}

@@ -120,9 +120,8 @@ func isCertificate(err error) bool {
 	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &name) || errors.As(err, &invalid)
 }
 
-// refusal is what an answer with an error says, or nil if it says none. secrets are
-// what was sent: a vendor may repeat them.
-func (a *answer) refusal(secrets []relay.Secret) *failure {
+// refusal is what an answer with an error says, or nil if it says none.
+func (a *answer) refusal() *failure {
 	code, description := a.words()
 	if a.status >= 200 && a.status < 300 && code == "" {
 		return nil
@@ -139,7 +138,7 @@ func (a *answer) refusal(secrets []relay.Secret) *failure {
 	default:
 		f.reply.Text = code + ": " + description
 	}
-	f.reply.Text = relay.Printable(hide(f.reply.Text, secrets))
+	f.reply.Text = relay.Printable(hide(f.reply.Text, a.secrets))
 	return f
 }
 
@@ -170,10 +169,10 @@ func isErrorCode(code string) bool {
 
 // hide takes secrets out of a text. Those of a few characters would tear words apart
 // and are no secrets.
-func hide(text string, secrets []relay.Secret) string {
+func hide(text string, secrets []string) string {
 	for _, s := range secrets {
 		if len(s) >= 6 {
-			text = strings.ReplaceAll(text, s.Reveal(), s.String())
+			text = strings.ReplaceAll(text, s, relay.Secret(s).String())
 		}
 	}
 	return text

@@ -285,7 +285,7 @@ func (s *Service) exchange(ctx context.Context, m *realm, f *flow, code relay.Se
 		}
 		options = append(options, oauth2.SetAuthURLParam("scope", strings.Join(merge(scopes, m.vendor.Identity), " ")))
 	}
-	return s.request(ctx, []relay.Secret{secret, code, relay.Secret(f.verifier)}, func(ctx context.Context) (*oauth2.Token, error) {
+	return s.request(ctx, func(ctx context.Context) (*oauth2.Token, error) {
 		return s.config(m, nil, secret).Exchange(ctx, code.Reveal(), options...)
 	})
 }

@@ -154,7 +154,7 @@ func (s *Service) issue(ctx context.Context, src *source, r relay.Resource) (*is
 		Subject: src.address.String(), Scopes: scopes, TokenURL: m.endpoints.Token,
 		Audience: m.endpoints.Token, Expires: assertionLifetime,
 	}
-	return s.request(ctx, []relay.Secret{secret}, func(ctx context.Context) (*oauth2.Token, error) {
+	return s.request(ctx, func(ctx context.Context) (*oauth2.Token, error) {
 		return c.TokenSource(ctx).Token()
 	})
 }

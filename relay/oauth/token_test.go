@@ -269,7 +269,7 @@ func TestDurableBeforeUse(t *testing.T) {
 	if <-given == "" {
 		t.Error("no token")
 	}
-	if got := w.stored("jane"); got != w.vendor.families[got].last {
+	if got := w.stored("jane"); !w.vendor.isNewest(got) {
 		t.Errorf("stored is %s", got)
 	}
 }
@@ -295,8 +295,8 @@ func TestStoreFails(t *testing.T) {
 		time.Sleep(RetryAfter)
 		w.failedToken(a)
 		w.vendor.set(func(v *vendorServer) { // the vendor forgets the one in the store
-			for _, f := range v.families {
-				f.before = ""
+			for _, g := range v.refreshes {
+				g.dead = g.succeeded
 			}
 		})
 		w.grants.onPut(nil)

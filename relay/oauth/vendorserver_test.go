@@ -40,19 +40,19 @@ type vendorServer struct {
 
 	certificate tls.Certificate
 
-	mu       sync.Mutex
-	script   func(r *http.Request, form url.Values) *said // nil: as it should be
-	seen     []*seen
-	codes    map[string]*code
-	families map[string]*family // of refresh tokens, by each token
-	live     map[string]*family // by access token
-	rotating bool               // a refresh token is replaced at each use
-	scope    string             // of token answers; empty: not told
-	claims   map[string]any     // over those of an id token
-	noID     bool               // no id token
-	lifetime int                // expires_in of access tokens
-	pending  []string           // errors of a device flow, before it is granted
-	serial   int
+	mu        sync.Mutex
+	script    func(r *http.Request, form url.Values) *said // nil: as it should be
+	seen      []*seen
+	codes     map[string]*code
+	refreshes map[string]*grant // by refresh token
+	accesses  map[string]*grant // by access token
+	rotating  bool              // a refresh token is replaced at each use
+	scope     string            // of token answers; empty: not told
+	claims    map[string]any    // over those of an id token
+	noID      bool              // no id token
+	lifetime  int               // expires_in of access tokens
+	pending   []string          // errors of a device flow, before it is granted
+	serial    int
 }
 
 // said is one answer.
@@ -74,15 +74,20 @@ type code struct {
 	address, challenge, nonce, redirect string
 }
 
-// family is what came of one consent. Microsoft, and those that detect theft, accept
-// the refresh token before the last one until the last one, or an access token that
-// came with it, is used.
-type family struct {
-	address          string
-	last, before     string
-	access           string // that came with last
-	dead             bool
-	scopes, audience string
+// grant is a refresh token. Like Microsoft, and like those that detect theft with some
+// grace, the vendor takes one until its successor, or an access token that came with
+// that, is used: from then on it knows that the successor arrived.
+type grant struct {
+	before    *grant
+	succeeded bool
+	dead      bool
+}
+
+// arrived notes that a token was used.
+func (g *grant) arrived() {
+	if g.before != nil {
+		g.before.dead = true
+	}
 }
 
 func newVendorServer(t *testing.T) *vendorServer {
@@ -125,8 +130,8 @@ func newPipeVendor(t *testing.T) *vendorServer {
 func newVendor(t *testing.T) *vendorServer {
 	t.Helper()
 	v := &vendorServer{
-		t: t, roots: x509.NewCertPool(), codes: map[string]*code{}, families: map[string]*family{},
-		live: map[string]*family{}, claims: map[string]any{}, lifetime: 3600,
+		t: t, roots: x509.NewCertPool(), codes: map[string]*code{}, refreshes: map[string]*grant{},
+		accesses: map[string]*grant{}, claims: map[string]any{}, lifetime: 3600,
 	}
 	v.certify()
 	return v
@@ -141,7 +146,7 @@ func (v *vendorServer) certify() {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0),
-		DNSNames: []string{vendorHost}, IsCA: true, BasicConstraintsValid: true,
+		DNSNames: []string{vendorHost, "login.yandex.ru", "oauth.mail.ru"}, IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -255,13 +260,11 @@ func (v *vendorServer) behave(r *http.Request) *said {
 		return object(200, map[string]any{})
 	case "/use":
 		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-		f := v.live[token]
-		if f == nil || f.dead {
+		g := v.accesses[token]
+		if g == nil || g.dead {
 			return object(401, map[string]any{"error": "invalid_token"})
 		}
-		if token == f.access {
-			f.before = "" // what came last arrived
-		}
+		g.arrived()
 		return object(200, map[string]any{})
 	}
 	return object(404, map[string]any{})
@@ -290,9 +293,9 @@ func (v *vendorServer) token(form url.Values) *said {
 	case "refresh_token":
 		return v.refresh(form)
 	case "client_credentials":
-		return v.issue(&family{address: "everybody"}, form, nil)
+		return v.issue(&grant{}, form, nil)
 	case "urn:ietf:params:oauth:grant-type:jwt-bearer":
-		return v.issue(&family{address: "somebody"}, form, nil)
+		return v.issue(&grant{}, form, nil)
 	case "urn:ietf:params:oauth:grant-type:device_code":
 		if form.Get("device_code") != "canary-device-code" {
 			return refusal(400, "invalid_grant", "no such device code")
@@ -302,7 +305,7 @@ func (v *vendorServer) token(form url.Values) *said {
 			v.pending = v.pending[1:]
 			return refusal(400, next, "")
 		}
-		return v.issue(&family{address: "jane@acme.example"}, form, &code{address: "jane@acme.example"})
+		return v.issue(nil, form, &code{address: "jane@acme.example"})
 	}
 	return refusal(400, "unsupported_grant_type", "")
 }
@@ -314,20 +317,21 @@ func (v *vendorServer) exchange(form url.Values) *said {
 	if c == nil || c.challenge != base64.RawURLEncoding.EncodeToString(sum[:]) || c.redirect != form.Get("redirect_uri") {
 		return refusal(400, "invalid_grant", "the code, its verifier or the redirect address is wrong")
 	}
-	return v.issue(&family{address: c.address}, form, c)
+	return v.issue(nil, form, c)
 }
 
 func (v *vendorServer) refresh(form url.Values) *said {
-	token := form.Get("refresh_token")
-	f := v.families[token]
-	if f == nil || f.dead || (token != f.last && token != f.before) {
+	g := v.refreshes[form.Get("refresh_token")]
+	if g == nil || g.dead {
 		return refusal(400, "invalid_grant", "Token has been expired or revoked.")
 	}
-	return v.issue(f, form, nil)
+	g.arrived()
+	return v.issue(g, form, nil)
 }
 
-// issue makes an answer with tokens.
-func (v *vendorServer) issue(f *family, form url.Values, c *code) *said {
+// issue makes an answer with tokens; used is the refresh token that it is for, nil for a
+// new consent.
+func (v *vendorServer) issue(used *grant, form url.Values, c *code) *said {
 	v.serial++
 	access := fmt.Sprintf("canary-access-%d", v.serial)
 	body := map[string]any{"access_token": access, "token_type": "Bearer", "expires_in": v.lifetime}
@@ -337,16 +341,17 @@ func (v *vendorServer) issue(f *family, form url.Values, c *code) *said {
 	if c != nil && !v.noID {
 		body["id_token"] = v.idToken(c)
 	}
-	used := form.Get("refresh_token")
-	if form.Get("grant_type") != "client_credentials" && (used == "" || v.rotating) {
+	g := used
+	if used == nil || (v.rotating && form.Get("grant_type") == "refresh_token") {
+		g = &grant{before: used}
+		if used != nil {
+			used.succeeded = true
+		}
 		next := fmt.Sprintf("canary-refresh-%d", v.serial)
-		// The one that was used stays good until the next one is: an answer may be lost.
-		f.before, f.last = used, next
-		v.families[next] = f
+		v.refreshes[next] = g
 		body["refresh_token"] = next
 	}
-	f.access = access
-	v.live[access] = f
+	v.accesses[access] = g
 	return object(200, body)
 }
 
@@ -373,13 +378,21 @@ func (v *vendorServer) idToken(c *code) string {
 }
 
 // consent makes a refresh token, without a browser.
-func (v *vendorServer) consent(address string) string {
+func (v *vendorServer) consent() string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.serial++
 	token := fmt.Sprintf("canary-refresh-%d", v.serial)
-	v.families[token] = &family{address: address, last: token}
+	v.refreshes[token] = &grant{}
 	return token
+}
+
+// isNewest reports whether a refresh token works and was not replaced.
+func (v *vendorServer) isNewest(token string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	g := v.refreshes[token]
+	return g != nil && !g.dead && !g.succeeded
 }
 
 // browse is a person who consents at the address that Begin gave, as the address says;

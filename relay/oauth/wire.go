@@ -18,10 +18,11 @@ import (
 
 // answer is what came back from a vendor: all of it, or err.
 type answer struct {
-	status int
-	header http.Header
-	body   []byte
-	err    error
+	status  int
+	header  http.Header
+	body    []byte
+	err     error
+	secrets []string // that were sent: a vendor may repeat them
 }
 
 // recorder is the transport of one request. It reads the answer whole, so that what
@@ -34,9 +35,10 @@ type recorder struct {
 
 // RoundTrip makes one request.
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	r.got = answer{secrets: secretsIn(req)}
 	resp, err := r.base.RoundTrip(req.WithContext(r.ctx))
 	if err != nil {
-		r.got = answer{err: err}
+		r.got.err = err
 		return nil, err
 	}
 	defer resp.Body.Close()
@@ -45,15 +47,41 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 		err = errTooLarge
 	}
 	if err != nil {
-		r.got = answer{err: err}
+		r.got.err = err
 		return nil, err
 	}
-	r.got = answer{status: resp.StatusCode, header: resp.Header, body: body}
+	r.got.status, r.got.header, r.got.body = resp.StatusCode, resp.Header, body
 	// RFC 6749 §5.1: tokens come as JSON. The library would take other types for a form.
 	resp.Header = resp.Header.Clone()
 	resp.Header.Set("Content-Type", "application/json")
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
+}
+
+// secretsIn gives what must not come back in an error, as it stands and as it was sent.
+func secretsIn(req *http.Request) []string {
+	if req.GetBody == nil {
+		return nil
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil
+	}
+	text, err := io.ReadAll(body)
+	if err != nil {
+		return nil
+	}
+	form, err := url.ParseQuery(string(text))
+	if err != nil {
+		return nil
+	}
+	var secrets []string
+	for _, name := range []string{"client_secret", "code", "code_verifier", "refresh_token", "device_code", "assertion", "token"} {
+		for _, value := range form[name] {
+			secrets = append(secrets, value, url.QueryEscape(value))
+		}
+	}
+	return secrets
 }
 
 // client is the HTTP client of one request. It follows no redirection: behind one the
@@ -90,9 +118,8 @@ type issued struct {
 	end     time.Time
 }
 
-// request makes one request to the token endpoint. secrets are what it sends. The
-// error is a *failure.
-func (s *Service) request(ctx context.Context, secrets []relay.Secret, do func(context.Context) (*oauth2.Token, error)) (*issued, error) {
+// request makes one request to the token endpoint. The error is a *failure.
+func (s *Service) request(ctx context.Context, do func(context.Context) (*oauth2.Token, error)) (*issued, error) {
 	var t *oauth2.Token
 	asked := time.Now()
 	a, ok := s.call(ctx, func(ctx context.Context) (err error) {
@@ -102,7 +129,7 @@ func (s *Service) request(ctx context.Context, secrets []relay.Secret, do func(c
 	if a.err != nil {
 		return nil, broken(a.err)
 	}
-	if f := a.refusal(secrets); f != nil {
+	if f := a.refusal(); f != nil {
 		return nil, f
 	}
 	if !ok {
@@ -151,15 +178,11 @@ func (s *Service) ask(ctx context.Context, m *realm, scopes []string, form url.V
 	if err != nil {
 		return nil, err
 	}
-	secrets := []relay.Secret{secret}
-	for _, name := range []string{"refresh_token", "device_code"} {
-		secrets = append(secrets, relay.Secret(form.Get(name)))
-	}
 	c := &clientcredentials.Config{
 		ClientID: m.app.ClientID, ClientSecret: secret.Reveal(), TokenURL: m.endpoints.Token,
 		Scopes: scopes, EndpointParams: form, AuthStyle: oauth2.AuthStyleInParams,
 	}
-	return s.request(ctx, secrets, c.Token)
+	return s.request(ctx, c.Token)
 }
 
 // fetch makes a request that is no token request: a profile, a revocation. An error is a

@@ -47,7 +47,7 @@ func TestForOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	for rule, want := range map[string]bool{
-		"auth.password_wrong": true, "token.client_secret": false, "no.such_rule": true,
+		"auth.password_wrong": true, "token.client_refused": false, "no.such_rule": true,
 	} {
 		if got := r.ForOwner(rule); got != want {
 			t.Errorf("ForOwner(%q) = %v", rule, got)

@@ -93,6 +93,16 @@ func (x *heldIndex) count() (n int) {
 	return n
 }
 
+// countOf is how many messages are held under a key.
+func (x *heldIndex) countOf(key string) int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if g := x.groups[key]; g != nil {
+		return len(g.free)
+	}
+	return 0
+}
+
 // oldest gives at most n messages under a key that can still go any way, oldest first.
 func (x *heldIndex) oldest(key string, n int) []relay.ID {
 	x.mu.Lock()

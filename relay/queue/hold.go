@@ -54,3 +54,6 @@ func (c *Conductor) endHold(j *job, by string) error {
 	c.o.Observer.Released(j.m, by)
 	return nil
 }
+
+// Waiting is how many messages are held for an account.
+func (c *Conductor) Waiting(account string) int { return c.held.countOf(accountKey(account)) }

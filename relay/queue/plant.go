@@ -126,12 +126,14 @@ func holdOf(route relay.Route, now time.Time) relay.Hold {
 	return relay.Hold{Reason: route.Reason, Rule: route.Rule, Account: route.Account, Since: now}
 }
 
+func accountKey(account string) string { return "account:" + account }
+
 // heldKey groups held messages by what can release them: an account's return, or
 // a change of policy for one sender. Empty means that only a person releases it.
 func heldKey(m *relay.Message, h *relay.Hold) string {
 	switch {
 	case h.Account != "":
-		return "account:" + h.Account
+		return accountKey(h.Account)
 	case strings.HasPrefix(h.Rule, policyRule):
 		return "sender:" + m.From.Key()
 	}

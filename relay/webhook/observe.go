@@ -34,8 +34,10 @@ func (s *Service) AccountRestored(a *relay.Account, by string) {
 	s.tellOf(a, relay.AccountEventRestored, a.StateSince, "", "", by)
 }
 
-// CredentialUsed is no event for programs.
-func (s *Service) CredentialUsed(*relay.Account, string, string) {}
+// AccountStepDown tells that a way of sending does not work at present.
+func (s *Service) AccountStepDown(a *relay.Account, r relay.Rung) {
+	s.tellOf(a, relay.AccountEventStepDown, r.Since, r.Rule, r.Reason, "")
+}
 
 func (s *Service) tellOf(a *relay.Account, kind relay.AccountEventKind, at time.Time, rule, reason, by string) {
 	s.Tell(relay.AccountEvent{

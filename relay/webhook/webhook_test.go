@@ -546,7 +546,6 @@ func TestAccountsTell(t *testing.T) {
 		s.AccountParked(a, "auth.password_wrong", time.Time{})
 		s.AccountDegraded(a)
 		s.AccountRestored(a, "")
-		s.CredentialUsed(a, "send", "smtp.acme.example")
 		stop := run(t, s)
 		synctest.Wait()
 		stop()
