@@ -18,6 +18,7 @@ func homes() map[string][]string {
 		"github.com/danielgtaylor/huma":       {"relay/admin"},
 		"github.com/prometheus/client_golang": {"internal/metrics"},
 		"github.com/miekg/dns":                {"internal/resolver", "internal/simulator"},
+		"github.com/Azure/go-ntlmssp":         {"internal/webmail"},
 		"github.com/emersion/go-imap":         {"internal/mailbox", "internal/simulator"},
 		"github.com/emersion/go-smtp":         {"relay/smtpd", "internal/simulator"},
 		"github.com/emersion/go-msgauth":      {"relay/direct"},
