@@ -14,7 +14,7 @@ type announcing struct {
 }
 
 // Accept waits for a connection.
-func (a announcing) Accept() (net.Conn, error) {
+func (a *announcing) Accept() (net.Conn, error) {
 	conn, err := a.Listener.Accept()
 	if err != nil {
 		return nil, err

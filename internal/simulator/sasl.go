@@ -133,5 +133,8 @@ func parseOAuthBearer(response string) (user, token string, ok bool) {
 func cutBearer(auth string) (token string, ok bool) {
 	value, isAuth := strings.CutPrefix(auth, "auth=")
 	scheme, token, split := strings.Cut(value, " ")
-	return token, isAuth && split && strings.EqualFold(scheme, "Bearer")
+	if !isAuth || !split || !strings.EqualFold(scheme, "Bearer") {
+		return "", false
+	}
+	return token, true
 }

@@ -13,6 +13,7 @@ import (
 // their time.
 type servers struct {
 	running   sync.WaitGroup
+	accepting sync.WaitGroup
 	listeners []net.Listener
 
 	mu    sync.Mutex
@@ -25,7 +26,7 @@ func newServers() *servers { return &servers{ended: make(chan struct{})} }
 // serve accepts connections until close.
 func (s *servers) serve(l net.Listener, serve func(net.Listener) error) {
 	s.listeners = append(s.listeners, l)
-	s.running.Go(func() {
+	s.accepting.Go(func() {
 		serve(l) //nolint:errcheck // it returns when the listener is closed
 	})
 }
@@ -63,8 +64,10 @@ func (s *servers) close(end func()) {
 		for _, l := range s.listeners {
 			l.Close() //nolint:errcheck // it is over
 		}
+		s.accepting.Wait() // go-imap's Close must not overtake a Serve that has just begun
 		end()
 	}
+	s.accepting.Wait()
 	s.running.Wait()
 }
 

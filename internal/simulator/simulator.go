@@ -133,7 +133,7 @@ func (s *Simulator) listen(ctx context.Context) error {
 
 func (s *Simulator) serveIMAPS(l net.Listener) error {
 	if extra := s.options.Personality.Capabilities; len(extra) > 0 {
-		l = announcing{Listener: l, extra: extra}
+		l = &announcing{Listener: l, extra: extra}
 	}
 	return s.secured.Serve(l)
 }

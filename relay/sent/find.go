@@ -55,7 +55,7 @@ func (f *Filer) Find(ctx context.Context, accountID string, m *relay.Message) (r
 // foundAmong is the answer that a search gives about a message.
 func foundAmong(hits []hit, err error, m *relay.Message) (relay.Found, error) {
 	switch {
-	case errors.Is(err, mailbox.ErrNoSent), errors.Is(err, mailbox.ErrNoFolder), errors.Is(err, ErrUnsearchable):
+	case errors.Is(err, mailbox.ErrNoSent), errors.Is(err, mailbox.ErrNoFolder), errors.Is(err, errUnsearchable):
 		return relay.FoundUnsearchable, nil
 	case err != nil:
 		return relay.FoundUnsearchable, fmt.Errorf("search the mailbox: %w", err)

@@ -3,11 +3,11 @@ package sent
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"net"
 	"net/netip"
 	"time"
 
+	"github.com/relayd/relayd/internal/webmail"
 	"github.com/relayd/relayd/relay"
 )
 
@@ -49,16 +49,10 @@ type Learner interface {
 	Learn(ctx context.Context, accountID string, filesSent bool) error
 }
 
-// Web looks into mailboxes over the HTTP API of a way.
+// Web opens mailboxes over the HTTP API of a way.
 type Web interface {
-	// FindSent gives when each message with this Message-ID came into the Sent folder;
-	// a zero time where the service does not tell. ErrUnsearchable means that what was
-	// consented to does not permit to look.
-	FindSent(ctx context.Context, c *relay.Credentials, way relay.Way, headerID string) ([]time.Time, error)
+	Open(c *relay.Credentials, way relay.Way) (webmail.Client, error)
 }
-
-// ErrUnsearchable means that a mailbox cannot be looked into, now or later.
-var ErrUnsearchable = errors.New("the mailbox cannot be searched")
 
 // Options are the parts and limits of a Filer.
 type Options struct {

@@ -7,8 +7,13 @@ import (
 	"time"
 
 	"github.com/relayd/relayd/internal/mailbox"
+	"github.com/relayd/relayd/internal/webmail"
 	"github.com/relayd/relayd/relay"
 )
+
+// errUnsearchable means that a mailbox cannot be looked into, now or later: there is no
+// way to, or what was consented to does not permit it.
+var errUnsearchable = errors.New("the mailbox cannot be searched")
 
 // webWay is the HTTP API through which the account's mailbox can be looked into: the
 // way of the message if it is one, else the first that the account has; empty if it has
@@ -36,7 +41,7 @@ func (f *Filer) fileWeb(ctx context.Context, account *relay.Account, filing *rel
 	switch {
 	case len(hits) > 0:
 		return relay.Filed{Status: relay.CopyByProvider, Folder: hits[0].folder, UID: hits[0].uid, Validity: hits[0].validity, Rule: RuleThere}
-	case errors.Is(err, ErrUnsearchable) && filing.Way.Web():
+	case errors.Is(err, errUnsearchable) && filing.Way.Web():
 		return byAPI("what was consented to does not permit to look for it")
 	case ctx.Err() != nil, errors.Is(err, errClosed):
 		return pending(RuleInterrupted, "broken off", 0)
@@ -62,7 +67,7 @@ type hit struct {
 // search looks into Sent, by IMAP where the account has a server for it and lets us in,
 // else by the API of the way.
 func (f *Filer) search(ctx context.Context, account *relay.Account, way relay.Way, ids []string) ([]hit, error) {
-	err := ErrUnsearchable
+	err := errUnsearchable
 	if account.IMAP.Host != "" {
 		var hits []hit
 		if hits, err = f.searchIMAP(ctx, account, "", ids); err == nil || ctx.Err() != nil {
@@ -81,19 +86,30 @@ func (f *Filer) search(ctx context.Context, account *relay.Account, way relay.Wa
 		return nil, err
 	}
 	defer leave()
+	client, err := f.o.Web.Open(credentials, way)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close() //nolint:errcheck // nothing is written
 	for _, id := range ids {
-		arrivals, err := f.o.Web.FindSent(ctx, credentials, way, id)
-		if err != nil || len(arrivals) > 0 {
-			return hitsAt(arrivals), err
+		items, err := client.Find(ctx, webmail.FolderSent, id)
+		if errors.Is(err, webmail.ErrNotPermitted) {
+			return nil, errUnsearchable
+		}
+		if err != nil || len(items) > 0 {
+			return hitsOf(items), err
 		}
 	}
 	return nil, nil
 }
 
-func hitsAt(arrivals []time.Time) []hit {
-	hits := make([]hit, len(arrivals))
-	for i, at := range arrivals {
-		hits[i] = hit{folder: "Sent", arrived: at}
+// webSent is how the Sent folder is called where the API tells no name.
+const webSent = "Sent"
+
+func hitsOf(items []webmail.Item) []hit {
+	hits := make([]hit, len(items))
+	for i := range items {
+		hits[i] = hit{folder: webSent, arrived: items[i].Arrived}
 	}
 	return hits
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/relayd/relayd/internal/mailbox"
 	"github.com/relayd/relayd/internal/simulator"
+	"github.com/relayd/relayd/internal/webmail"
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/relay/sent"
 )
@@ -17,29 +18,50 @@ import (
 // api is an HTTP API that files what it sends.
 type api struct {
 	mu       sync.Mutex
-	sent     map[string][]time.Time // by Message-ID
+	sent     map[string][]webmail.Item // by Message-ID
 	fails    error
 	asked    []relay.Way
 	resource []relay.Resource
+	open     int // clients
 }
 
-func (a *api) FindSent(_ context.Context, c *relay.Credentials, way relay.Way, headerID string) ([]time.Time, error) {
+func (a *api) Open(c *relay.Credentials, way relay.Way) (webmail.Client, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.asked, a.resource = append(a.asked, way), append(a.resource, c.Resource)
-	if a.fails != nil {
-		return nil, a.fails
-	}
-	return a.sent[headerID], nil
+	a.open++
+	return &apiClient{api: a}, nil
 }
 
 func (a *api) accept(headerID string, at time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.sent == nil {
-		a.sent = map[string][]time.Time{}
+		a.sent = map[string][]webmail.Item{}
 	}
-	a.sent[headerID] = append(a.sent[headerID], at)
+	a.sent[headerID] = append(a.sent[headerID], webmail.Item{HeaderID: headerID, Arrived: at})
+}
+
+// apiClient can only look, so whatever else is asked of it is a panic.
+type apiClient struct {
+	webmail.Client
+	api *api
+}
+
+func (c *apiClient) Find(_ context.Context, folder webmail.Folder, headerID string) ([]webmail.Item, error) {
+	c.api.mu.Lock()
+	defer c.api.mu.Unlock()
+	if c.api.fails != nil || folder != webmail.FolderSent {
+		return nil, c.api.fails
+	}
+	return c.api.sent[headerID], nil
+}
+
+func (c *apiClient) Close() error {
+	c.api.mu.Lock()
+	defer c.api.mu.Unlock()
+	c.api.open--
+	return nil
 }
 
 // webWorld is a provider whose mailbox Jane's account reaches by an API, and by IMAP as
@@ -48,6 +70,11 @@ func webWorld(t *testing.T, way relay.Way, withIMAP bool) (*world, *api) {
 	t.Helper()
 	web := &api{}
 	w := newWorld(t, simulator.Personality{}, func(o *sent.Options) { o.Web = web })
+	t.Cleanup(func() {
+		if web.open != 0 {
+			t.Errorf("%d clients were not closed", web.open)
+		}
+	})
 	w.accounts.change("jane", func(a *relay.Account) {
 		a.Ways, a.Card.Ways = []relay.Way{way}, []relay.Way{way}
 		if !withIMAP {
@@ -79,7 +106,7 @@ func TestCopyThatAnAPIFiled(t *testing.T) {
 		{"not found yet", relay.WayGraph, false, "", young, false, nil, relay.CopyPending, sent.RuleWaits, 0},
 		{"never found", relay.WayGraph, false, "", late, false, nil, relay.CopyByProvider, sent.RuleAPI, 0},
 		{"never found, by IMAP", relay.WayGraph, true, "", late, false, nil, relay.CopyByProvider, sent.RuleAPI, 1},
-		{"may send and not read", relay.WayGmailAPI, false, "", young, true, sent.ErrUnsearchable, relay.CopyByProvider, sent.RuleAPI, 0},
+		{"may send and not read", relay.WayGmailAPI, false, "", young, true, &webmail.Error{Cause: webmail.ErrNotPermitted}, relay.CopyByProvider, sent.RuleAPI, 0},
 		{"does not answer now", relay.WayEWS, false, "", young, true, errors.New("timeout"), relay.CopyPending, sent.RuleWaits, 0},
 		{"never answers", relay.WayEWS, false, "", late, true, errors.New("timeout"), relay.CopyByProvider, sent.RuleAPI, 0},
 		{"switched off", relay.WayEWS, false, relay.CopyNever, young, true, nil, relay.CopyByProvider, sent.RuleAPI, 0},
@@ -169,7 +196,7 @@ func TestFindByAPI(t *testing.T) {
 		find("accepted", relay.FoundYes, false)
 		web.fails = errors.New("503")
 		find("out of reach", relay.FoundUnsearchable, true)
-		web.fails = fmt.Errorf("gmail.send: %w", sent.ErrUnsearchable)
+		web.fails = fmt.Errorf("gmail.send: %w", webmail.ErrNotPermitted)
 		find("may not read", relay.FoundUnsearchable, false)
 	}
 }
