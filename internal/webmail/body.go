@@ -115,14 +115,15 @@ type upload struct {
 	err    error // of source
 }
 
-// Read is called by the transport, from a goroutine of its own.
+// Read is called by the transport, from a goroutine of its own. What the source gives
+// after the end of the request goes nowhere.
 func (u *upload) Read(p []byte) (int, error) {
+	n, err := u.source.Read(p)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.sealed {
 		return 0, errSealed
 	}
-	n, err := u.source.Read(p)
 	u.left -= int64(n)
 	u.begun = u.begun || n > 0
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -97,12 +97,13 @@ func (e *Error) Answer() relay.Answer {
 	return relay.Answer{Where: e.Where, Provider: string(e.Way), Reply: e.Reply}
 }
 
-// failure makes the Error for a failure without an answer. The reply tells nothing
-// about our own network: errors of dialling name addresses.
-func failure(way relay.Way, where relay.Where, err error) *Error {
-	return failureAs(way, where, kindOf(err), err)
+// failure makes the Error for a failure before or beside any request.
+func failure(way relay.Way, err error) *Error {
+	return failureAs(way, relay.AtConnect, kindOf(err), err)
 }
 
+// failureAs makes the Error for a failure without an answer. The reply tells nothing
+// about our own network: errors of dialling name addresses.
 func failureAs(way relay.Way, where relay.Where, kind string, err error) *Error {
 	detail := "at " + string(where)
 	switch kind {

@@ -164,7 +164,7 @@ func (e *ewsClient) noChallenge(q *request, a *answer) error {
 		return failureAs(relay.WayEWS, relay.AtAuth, kindNoMechanism,
 			fmt.Errorf("the server asks for no sign-in (HTTP %d): a wrong password could not be told from a right one", a.status))
 	}
-	return e.link.refusal(q, a, words{})
+	return (&ewsReply{client: e, request: q, answer: a}).refusal(words{})
 }
 
 func (e *ewsClient) basic(q *request) {

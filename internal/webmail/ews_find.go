@@ -17,7 +17,7 @@ const (
 // Find restricts a search to the Message-ID.
 func (e *ewsClient) Find(ctx context.Context, f Folder, headerID string) ([]Item, error) {
 	if !sendable(headerID) {
-		return nil, failure(relay.WayEWS, relay.AtConnect, ErrBadValue)
+		return nil, failure(relay.WayEWS, ErrBadValue)
 	}
 	return e.find(ctx, f, `<t:IsEqualTo><t:FieldURI FieldURI="message:InternetMessageId"/><t:FieldURIOrConstant><t:Constant Value="`+
 		escape(headerID)+`"/></t:FieldURIOrConstant></t:IsEqualTo>`, byHeaderID(headerID))
@@ -26,7 +26,7 @@ func (e *ewsClient) Find(ctx context.Context, f Folder, headerID string) ([]Item
 // FindSubject restricts a search to a part of the subject.
 func (e *ewsClient) FindSubject(ctx context.Context, f Folder, text string) ([]Item, error) {
 	if !sendable(text) {
-		return nil, failure(relay.WayEWS, relay.AtConnect, ErrBadValue)
+		return nil, failure(relay.WayEWS, ErrBadValue)
 	}
 	return e.find(ctx, f, `<t:Contains ContainmentMode="Substring" ContainmentComparison="IgnoreCase"><t:FieldURI FieldURI="item:Subject"/>`+
 		`<t:Constant Value="`+escape(text)+`"/></t:Contains>`, bySubject(text))
@@ -184,7 +184,7 @@ func (e *ewsClient) Delete(ctx context.Context, items ...Item) error {
 	var ids strings.Builder
 	for i := range items {
 		if !sendable(items[i].ID) {
-			return failure(relay.WayEWS, relay.AtConnect, ErrBadValue)
+			return failure(relay.WayEWS, ErrBadValue)
 		}
 		ids.WriteString(items[i].xml(true))
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -56,7 +57,7 @@ func serve(t testing.TB, answer http.HandlerFunc) *service {
 	s := &service{t: t, answer: answer}
 	s.server = httptest.NewUnstartedServer(s)
 	s.server.TLS = &tls.Config{Certificates: []tls.Certificate{authority.Issue(host)}}
-	s.server.Config.ErrorLog = nil
+	s.server.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that are meant to fail
 	s.server.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -219,4 +220,12 @@ func servePlain(t testing.TB, x *exchange) *service {
 	t.Cleanup(s.server.Close)
 	s.options.Dialer = &dialer{address: s.server.Listener.Addr().String()}
 	return s
+}
+
+// checkIs looks only at what an error wraps.
+func (w want) checkIs(t *testing.T, err error) {
+	t.Helper()
+	if !errors.Is(err, w.is) {
+		t.Errorf("error %v does not wrap %v", err, w.is)
+	}
 }

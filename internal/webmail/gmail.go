@@ -66,7 +66,7 @@ func (g *gmailClient) Send(ctx context.Context, c Content) (Receipt, error) {
 func (g *gmailClient) Delete(ctx context.Context, items ...Item) error {
 	for _, item := range items {
 		if !sendable(item.ID) {
-			return failure(relay.WayGmailAPI, relay.AtConnect, ErrBadValue)
+			return failure(relay.WayGmailAPI, ErrBadValue)
 		}
 		var e *Error
 		err := g.call(ctx, g.request(http.MethodDelete, g.of("", "messages", item.ID)), http.StatusNoContent, nil)

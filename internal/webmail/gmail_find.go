@@ -16,7 +16,7 @@ import (
 // Find searches by Gmail's operator for a Message-ID.
 func (g *gmailClient) Find(ctx context.Context, f Folder, headerID string) ([]Item, error) {
 	if !sendable(headerID) {
-		return nil, failure(relay.WayGmailAPI, relay.AtConnect, ErrBadValue)
+		return nil, failure(relay.WayGmailAPI, ErrBadValue)
 	}
 	return g.find(ctx, f, "rfc822msgid:"+strings.Trim(headerID, "<> "), byHeaderID(headerID))
 }
@@ -24,7 +24,7 @@ func (g *gmailClient) Find(ctx context.Context, f Folder, headerID string) ([]It
 // FindSubject searches by Gmail's operator for a phrase in the subject.
 func (g *gmailClient) FindSubject(ctx context.Context, f Folder, text string) ([]Item, error) {
 	if !sendable(text) {
-		return nil, failure(relay.WayGmailAPI, relay.AtConnect, ErrBadValue)
+		return nil, failure(relay.WayGmailAPI, ErrBadValue)
 	}
 	return g.find(ctx, f, `subject:"`+strings.ReplaceAll(text, `"`, " ")+`"`, bySubject(text))
 }

@@ -82,7 +82,7 @@ func (g *graphClient) Send(ctx context.Context, c Content) (Receipt, error) {
 func (g *graphClient) Delete(ctx context.Context, items ...Item) error {
 	for _, item := range items {
 		if !sendable(item.ID) {
-			return failure(relay.WayGraph, relay.AtConnect, ErrBadValue)
+			return failure(relay.WayGraph, ErrBadValue)
 		}
 		if err := g.remove(ctx, item.ID); err != nil && !isGone(err) {
 			return err

@@ -29,7 +29,7 @@ const graphProperties = "id,internetMessageId,subject,receivedDateTime,parentFol
 // Find filters by internetMessageId.
 func (g *graphClient) Find(ctx context.Context, f Folder, headerID string) ([]Item, error) {
 	if !sendable(headerID) {
-		return nil, failure(relay.WayGraph, relay.AtConnect, ErrBadValue)
+		return nil, failure(relay.WayGraph, ErrBadValue)
 	}
 	return g.find(ctx, f, "internetMessageId eq "+quoted(headerID), byHeaderID(headerID))
 }
@@ -37,7 +37,7 @@ func (g *graphClient) Find(ctx context.Context, f Folder, headerID string) ([]It
 // FindSubject filters by a part of the subject.
 func (g *graphClient) FindSubject(ctx context.Context, f Folder, text string) ([]Item, error) {
 	if !sendable(text) {
-		return nil, failure(relay.WayGraph, relay.AtConnect, ErrBadValue)
+		return nil, failure(relay.WayGraph, ErrBadValue)
 	}
 	return g.find(ctx, f, "contains(subject,"+quoted(text)+")", bySubject(text))
 }

@@ -39,7 +39,7 @@ func readHeader(r io.Reader) ([]byte, error) {
 		switch at := bytes.Index(block.Bytes()[from:], []byte("\r\n\r\n")); {
 		case bytes.HasPrefix(block.Bytes(), []byte("\r\n")):
 			return nil, nil // there is no field at all
-		case at >= 0:
+		case at >= 0 && from+at <= maxHeader:
 			return block.Bytes()[:from+at+2], nil
 		case block.Len() > maxHeader:
 			return nil, fmt.Errorf("%w: it is larger than %d octets", ErrHeader, maxHeader)

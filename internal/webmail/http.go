@@ -45,7 +45,8 @@ func (l *link) do(ctx context.Context, r *request) (*answer, error) {
 	defer cancel()
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
-	defer context.AfterFunc(l.life, func() { abort(context.Cause(l.life)) })()
+	stop := context.AfterFunc(l.life, func() { abort(context.Cause(l.life)) })
+	defer stop()
 
 	up := &upload{source: r.body, left: r.size}
 	var body io.Reader = http.NoBody
@@ -54,7 +55,7 @@ func (l *link) do(ctx context.Context, r *request) (*answer, error) {
 	}
 	req, err := http.NewRequestWithContext(ctx, r.method, r.url, body)
 	if err != nil {
-		return nil, failure(l.way, relay.AtConnect, ErrURL) // err repeats the address
+		return nil, failure(l.way, ErrURL) // err repeats the address
 	}
 	req.ContentLength = r.size
 	req.Header = r.header.Clone()
@@ -63,6 +64,7 @@ func (l *link) do(ctx context.Context, r *request) (*answer, error) {
 	if err != nil {
 		return nil, l.lost(ctx, r, up, err)
 	}
+	defer response.Body.Close() //nolint:errcheck // what was read counts
 	a := &answer{status: response.StatusCode, header: response.Header}
 	a.read(ctx, response.Body, l.limit(r))
 	// An answer that comes before the request is complete ends it: what the transport
@@ -88,8 +90,7 @@ func (l *link) limit(r *request) int64 {
 }
 
 // read takes the body, at most limit octets of it.
-func (a *answer) read(ctx context.Context, body io.ReadCloser, limit int64) {
-	defer body.Close() //nolint:errcheck // what was read counts
+func (a *answer) read(ctx context.Context, body io.Reader, limit int64) {
 	a.body, a.err = io.ReadAll(io.LimitReader(body, limit+1))
 	switch {
 	case a.err != nil && ctx.Err() != nil:
@@ -192,10 +193,11 @@ func (l *link) redirected(r *request, a *answer) *Error {
 // unclear makes the Error for a success that was not understood, or that lacks what
 // proves it.
 func (l *link) unclear(r *request, err error) *Error {
-	if !errors.Is(err, ErrAnswer) && kindOf(err) == kindProtocol {
-		err = fmt.Errorf("%w: %w", ErrAnswer, err)
+	kind := kindProtocol
+	if !errors.Is(err, ErrAnswer) {
+		kind = kindOf(err)
 	}
-	e := failure(l.way, r.place(), err)
+	e := failureAs(l.way, r.place(), kind, err)
 	if r.send {
 		e.Where, e.Unknown = relay.AtAfterDot, true
 	}

@@ -111,7 +111,8 @@ func (l *link) dial(ctx context.Context, network, address string) (net.Conn, err
 	defer cancel()
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
-	defer context.AfterFunc(l.life, func() { abort(context.Cause(l.life)) })()
+	stop := context.AfterFunc(l.life, func() { abort(context.Cause(l.life)) })
+	defer stop()
 
 	conn, err := l.options.Dialer.DialContext(ctx, network, address)
 	if err != nil {
@@ -132,7 +133,7 @@ func (l *link) adopt(conn net.Conn, peer About) error {
 	defer l.mu.Unlock()
 	if l.life.Err() != nil {
 		conn.Close()
-		return failure(l.way, relay.AtConnect, context.Cause(l.life))
+		return failure(l.way, context.Cause(l.life))
 	}
 	l.conn, l.peer = conn, peer
 	return nil
@@ -143,7 +144,7 @@ func (l *link) secure(ctx context.Context, conn net.Conn) (net.Conn, About, erro
 	if l.base.Scheme != "https" {
 		addr, err := netip.ParseAddrPort(conn.RemoteAddr().String())
 		if err != nil || l.options.PlainAllowed == nil || !l.options.PlainAllowed(addr.Addr().Unmap()) {
-			return nil, About{}, failure(l.way, relay.AtConnect, ErrPlain)
+			return nil, About{}, failure(l.way, ErrPlain)
 		}
 		return conn, About{}, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/relayd/relayd/relay"
@@ -65,8 +66,8 @@ func Prepare(reader func() io.Reader, size int64, bcc []string, recipients []rel
 			kept = append(kept, f.raw...)
 		}
 	}
-	if bcc := append(named.inBcc, missing...); len(bcc) > 0 {
-		kept = append(kept, bccField(bcc)...)
+	if all := slices.Concat(named.inBcc, missing); len(all) > 0 {
+		kept = append(kept, bccField(all)...)
 	}
 	return Content{
 		Size: size - int64(len(block)) + int64(len(kept)),

@@ -9,7 +9,9 @@ import (
 )
 
 // Client speaks to one mailbox over one API. It is used by one goroutine at a time;
-// only Close may be called at any moment. Every error is an [*Error].
+// only Close may be called at any moment. Every error is an [*Error]. After any of
+// them the client can be used again: it connects and signs in anew where it must. Its
+// credentials are those of Open; a refreshed token needs a new client.
 type Client interface {
 	// Check signs in and reads something harmless: it proves the credentials without
 	// sending. An error that wraps ErrNotPermitted means that the sign-in is good but
