@@ -179,10 +179,45 @@ type consentEvents struct{ p *program }
 
 func (e consentEvents) ConsentObtained(g *relay.Grant) { e.p.mail.ConsentObtained(g) }
 
+// ConsentEnded also parks the account: its owner is told, although nobody sends a mail
+// at the moment.
 func (e consentEvents) ConsentEnded(g *relay.Grant, err *relay.TokenError) {
 	e.p.mail.ConsentEnded(g, err.Reply)
+	select {
+	case e.p.ended <- endedConsent{account: g.ID, reply: err.Reply}:
+	default: // the account finds out when it is next used
+	}
 }
 
 func (e consentEvents) TokenFailed(accountID, app string, err *relay.TokenError) {
 	e.p.mail.TokenFailed(accountID, app, err.Reply)
+}
+
+// endedConsent is a consent that a vendor takes no more.
+type endedConsent struct {
+	account string
+	reply   relay.Reply
+}
+
+// maxEnded is how many of them wait to be noted with their accounts.
+const maxEnded = 1000
+
+// parkEnded notes with the accounts that their consents ended, until ctx ends.
+func (p *program) parkEnded(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e := <-p.ended:
+			a, err := p.directory.Accounts().Get(ctx, e.account)
+			if err != nil {
+				continue // it was deleted, or the consent was a candidate's
+			}
+			c := p.rules.Classify(relay.Answer{Where: relay.AtToken, Provider: a.Rules(), Reply: e.reply})
+			t := relay.Trouble{Kind: relay.TroublePark, Pause: c.Pause, Rule: c.Rule, Hint: c.Hint, Reply: e.reply, Version: a.Version}
+			if err := p.accounts.Park(ctx, a.ID, t); err != nil {
+				p.mail.Fault("park an account", relay.ID{}, err)
+			}
+		}
+	}
 }

@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"github.com/relayd/relayd/internal/resolver"
+	"github.com/relayd/relayd/internal/secretbox"
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/relay/admin"
+	"github.com/relayd/relayd/relay/oauth"
 	"github.com/relayd/relayd/relay/ownership"
 )
 
@@ -46,3 +48,14 @@ func (o owners) Check(ctx context.Context, id string) (*relay.DomainClaim, error
 }
 
 func (owners) Record(c *relay.DomainClaim) (name, value string) { return ownership.Record(c) }
+
+// appSealer seals the secrets of OAuth applications for the API.
+type appSealer struct{ box *secretbox.Box }
+
+func (s appSealer) SealAppSecret(app *relay.App, secret relay.Secret) ([]byte, error) {
+	sealed, err := oauth.SealAppSecret(s.box, app, secret)
+	if err != nil {
+		return nil, &relay.FieldError{Field: "secret", Message: sentence(err)}
+	}
+	return sealed, nil
+}

@@ -22,7 +22,8 @@ func (p *program) buildAdmin(context.Context) (err error) {
 	o := admin.Options{
 		Socket: adminSocket(p.cfg), Hosts: a.Hosts, Version: build().Version,
 		Directory: p.directory, Queue: p.spool, Conductor: control{p.conductor}, Accounts: p.accounts, Verifier: p.accounts,
-		Explainer: p.route, Passwords: p.auth, Keys: keyMaker{p.box}, Vault: p.box, Ownership: owners{p.ownership}, Checks: p.checks(),
+		Explainer: p.route, Passwords: p.auth, Keys: keyMaker{p.box}, Sealer: appSealer{p.box}, Ownership: owners{p.ownership},
+		Mender: mender{p}, Scout: scout{p}, Webhooks: hooks{p}, Checks: p.checks(),
 		Pages: p.pages, Metrics: p.metrics.Handler(), MetricsOpen: a.OpenMetrics, Log: p.out,
 	}
 	if a.Enabled {

@@ -47,7 +47,9 @@ func (a pageAccounts) Verify(ctx context.Context, id, by string) error {
 	return a.p.accounts.Verify(ctx, id, by)
 }
 
-func (a pageAccounts) Progress(id string) (relay.Verification, bool) { return a.p.accounts.Progress(id) }
+func (a pageAccounts) Progress(id string) (relay.Verification, bool) {
+	return a.p.accounts.Progress(id)
+}
 
 func (a pageAccounts) Bind(ctx context.Context, id string, b relay.Binding) error {
 	return a.p.accounts.Bind(ctx, id, b)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/relayd/relayd/internal/config"
 	"github.com/relayd/relayd/internal/secretbox"
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/relay/account"
@@ -32,13 +33,15 @@ func startAdmin(t *testing.T) (environ []string, q *memoryQueue, url string) {
 		t.Fatal(err)
 	}
 	accounts := &memoryAccounts{dir: dir, runs: map[string]int{}, Service: account.New(account.Options{Accounts: dir.Accounts(), Sealer: box})}
+	elsewhere := &program{cfg: config.Default()} // the tests of whole programs ask it more
 	s, err := admin.New(admin.Options{
 		Address: "127.0.0.1:0", Socket: filepath.Join(data, "admin.sock"),
 		Directory: dir, Queue: q, Conductor: q, Accounts: accounts, Verifier: accounts,
-		Explainer: memoryExplainer{}, Passwords: memoryPasswords{}, Keys: memoryKeys{}, Log: slog.New(slog.DiscardHandler), Vault: box,
+		Explainer: memoryExplainer{}, Passwords: memoryPasswords{}, Keys: memoryKeys{}, Log: slog.New(slog.DiscardHandler), Sealer: appSealer{box},
 		Ownership: owners{ownership.New(ownership.Options{
 			Claims: dir.DomainClaims(), Organisations: dir.Organisations(), Resolver: memoryZone{}, NewID: claimID,
 		})},
+		Mender: mender{elsewhere}, Scout: scout{elsewhere}, Webhooks: hooks{elsewhere},
 		Checks: []admin.Check{{Name: "queue", Check: q.ready}},
 	})
 	if err != nil {

@@ -34,7 +34,7 @@ func (p *program) buildNotices(context.Context) error {
 		Links: p.directory.Links(), Key: p.box, Observer: p.mail, Events: p.webhooks, Waiting: waiting{p.conductor},
 		Sources:  []notice.Source{consentDates{p.tokens}, providerDates{p.presets, p.directory}, certificateDate{p.keeper.Expires}},
 		Hostname: p.hostname, From: from, Name: n.Name, BaseURL: p.publicURL(""),
-		OwnerMends: p.ownerMends, MendLifetime: n.LinkLifetime, ConnectLifetime: n.LinkLifetime,
+		Silent: !n.Enabled, OwnerMends: p.ownerMends, MendLifetime: n.LinkLifetime, ConnectLifetime: n.LinkLifetime,
 	})
 	return nil
 }
@@ -48,16 +48,6 @@ type waiting struct{ *queue.Conductor }
 
 func (w waiting) Waiting(_ context.Context, account string) (int, error) {
 	return w.Conductor.Waiting(account), nil
-}
-
-// runNotices tells people, unless the operator switched that off: then only the
-// calendar is kept.
-func (p *program) runNotices(ctx context.Context) error {
-	if p.cfg.Notices.Enabled {
-		return p.notices.Run(ctx)
-	}
-	<-ctx.Done()
-	return nil
 }
 
 // consentDates are when consents and the secrets of applications end.

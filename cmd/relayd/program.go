@@ -80,6 +80,7 @@ type program struct {
 	report    *report.Reporter
 	accounts  *account.Service
 	tokens    *oauth.Service
+	ended     chan endedConsent
 	web       *webmail.Opener
 	discover  *discover.Discoverer
 	notices   *notice.Service
@@ -92,7 +93,7 @@ type program struct {
 // assemble builds the program and opens its data. Nothing listens and nothing is
 // sent before run. ctx ends the waiting of parts that have no end of their own.
 func assemble(ctx context.Context, cfg *config.Config, out *slog.Logger) (*program, error) {
-	p := &program{cfg: cfg, out: out, mail: maillog.New(out), metrics: metrics.New(build().Version)}
+	p := &program{cfg: cfg, out: out, mail: maillog.New(out), metrics: metrics.New(build().Version), ended: make(chan endedConsent, maxEnded)}
 	steps := []func(context.Context) error{
 		p.openGround, p.openData, p.buildAccounts, p.buildRoutes, p.buildConductor, p.buildNotices, p.buildEntrance, p.buildPages, p.buildAdmin,
 	}

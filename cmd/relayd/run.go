@@ -83,7 +83,8 @@ func (p *program) runParts(ctx context.Context) error {
 		{base, p.books.Run, endEntrance},
 		{base, p.accounts.Run, endEntrance},
 		{base, p.tokens.Run, endEntrance},
-		{base, p.runNotices, endEntrance},
+		{base, p.parkEnded, endEntrance},
+		{base, p.notices.Run, endEntrance},
 		{base, p.webhooks.Run, endEntrance},
 		{base, p.admin.Run, endEntrance},
 	}

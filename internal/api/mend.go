@@ -34,6 +34,12 @@ type AdminConsent struct {
 	Address string `json:"address"`
 }
 
+// DiscoverInput asks for the settings of an address.
+type DiscoverInput struct {
+	Address  string `json:"address" minLength:"3" maxLength:"320"`
+	Provider string `json:"provider,omitempty" enum:"imap,gmail,office365,exchange" doc:"What the person chose already; absent: nothing"`
+}
+
 // Discovery is what was found for an address. Nobody signed in anywhere for it.
 type Discovery struct {
 	Address     string          `json:"address"`

@@ -369,9 +369,6 @@ func TestLearnMendedAndTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.diary.await(t, "restored a1")
-	if w.stored().Told != (relay.Told{}) {
-		t.Errorf("what was told outlives the trouble: %+v", w.stored().Told)
-	}
 }
 
 // finder finds the servers of the simulated provider.

@@ -12,7 +12,7 @@ import (
 // reason. A retryAt of zero waits for a person.
 func park(a *relay.Account, reason, rule string, now, retryAt time.Time) {
 	if a.State != relay.AccountParked {
-		a.StateSince, a.Told = now, relay.Told{}
+		a.StateSince = now
 	}
 	a.State, a.StateReason, a.StateRule, a.RetryAt = relay.AccountParked, relay.Printable(reason), rule, retryAt
 }
@@ -23,9 +23,6 @@ func restore(a *relay.Account, state relay.AccountState, reason string, now time
 		a.StateSince = now
 	}
 	a.State, a.StateReason, a.StateRule, a.RetryAt = state, relay.Printable(reason), "", time.Time{}
-	if state == relay.AccountVerified {
-		a.Told = relay.Told{}
-	}
 }
 
 // Park notes that a proved account needs a person: its mail is held from now on,

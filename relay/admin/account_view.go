@@ -12,7 +12,7 @@ func accountOwner(a *relay.Account) string { return a.Organisation }
 func viewAccount(a *relay.Account) api.Account {
 	out := api.Account{
 		ID: a.ID, Organisation: a.Organisation, User: a.User, Address: a.Address.String(),
-		Settings: viewSettings(&a.Settings), HasPassword: len(a.Password) > 0,
+		Settings: api.ViewSettings(&a.Settings), HasPassword: len(a.Password) > 0,
 		SentFolder: a.SentFolder, CopyMode: orAuto(a.CopyMode),
 		State: string(a.State), StateReason: a.StateReason, StateRule: a.StateRule,
 		StateSince: moment(a.StateSince), RetryAt: moment(a.RetryAt),
@@ -25,7 +25,7 @@ func viewAccount(a *relay.Account) api.Account {
 		out.Binding = &api.Binding{Kind: string(a.Binding.Kind), By: a.Binding.By, At: a.Binding.At.UTC()}
 	}
 	if k := a.Candidate; k != nil {
-		out.Candidate = &api.Candidate{Settings: viewSettings(&k.Settings), Since: k.Since.UTC(), TryAt: moment(k.TryAt), Reason: k.Reason}
+		out.Candidate = &api.Candidate{Settings: api.ViewSettings(&k.Settings), Since: k.Since.UTC(), TryAt: moment(k.TryAt), Reason: k.Reason}
 	}
 	for _, r := range a.Down {
 		out.Down = append(out.Down, api.Rung{Way: string(r.Way), Rule: r.Rule, Reason: r.Reason, Since: r.Since.UTC(), RetryAt: moment(r.RetryAt)})
@@ -40,36 +40,8 @@ func orAuto(m relay.CopyMode) string {
 	return string(m)
 }
 
-func viewSettings(s *relay.Settings) api.Settings {
-	out := api.Settings{
-		Provider: s.Provider, Preset: s.Preset, Ways: words(s.Ways), SMTP: viewServer(s.SMTP), IMAP: viewServer(s.IMAP),
-		SignIn: string(s.SignIn), App: s.App,
-	}
-	if out.SignIn == "" {
-		out.SignIn = "password"
-	}
-	if s.EWS.URL != "" {
-		out.EWS = &api.EWS{URL: s.EWS.URL, Version: s.EWS.Version, Login: s.EWS.Login}
-	}
-	return out
-}
-
 // words are values of a vocabulary as texts.
-func words[T ~string](values []T) []string {
-	var out []string
-	for _, v := range values {
-		out = append(out, string(v))
-	}
-	return out
-}
-
-// viewServer shows a server; nothing if there is none.
-func viewServer(s relay.Server) *api.Server {
-	if s.Host == "" {
-		return nil
-	}
-	return &api.Server{Host: s.Host, Port: s.Port, TLS: string(s.TLS), Login: s.Login}
-}
+func words[T ~string](values []T) []string { return api.Words(values) }
 
 func viewCard(c relay.Card) *api.Card {
 	if c.VerifiedAt.IsZero() {

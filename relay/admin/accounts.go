@@ -164,7 +164,7 @@ func (s accounts) prepared(ctx context.Context, rec *relay.Account, in *api.Acco
 	case err != nil:
 		return err
 	case in.IsUnset():
-		in.Settings = viewSettings(&starter.Settings)
+		in.Settings = api.ViewSettings(&starter.Settings)
 		login := relay.ExpandLogin(starter.Login, address)
 		for _, server := range []*api.Server{in.SMTP, in.IMAP} {
 			if server != nil && server.Login == "" {

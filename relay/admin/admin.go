@@ -25,7 +25,8 @@ const (
 )
 
 // Options are what a Server needs. Directory, Queue, Conductor, Accounts,
-// Verifier, Explainer, Passwords, Keys, Vault and Ownership must be set.
+// Verifier, Explainer, Passwords, Keys, Sealer, Ownership, Mender, Scout and Webhooks
+// must be set.
 type Options struct {
 	Address string      // of the TCP listener, such as "127.0.0.1:8025"; empty: none
 	TLS     *tls.Config // for the TCP listener; nil: plain HTTP
@@ -41,8 +42,11 @@ type Options struct {
 	Explainer Explainer
 	Passwords Passwords
 	Keys      KeyMaker
-	Vault     Vault
+	Sealer    Sealer
 	Ownership Ownership
+	Mender    Mender
+	Scout     Scout
+	Webhooks  Webhooks
 	Checks    []Check
 
 	Pages       http.Handler // what people see who followed a link; nil: none
@@ -111,7 +115,8 @@ func (o *Options) missing() error {
 		{"Conductor", o.Conductor != nil}, {"Accounts", o.Accounts != nil},
 		{"Verifier", o.Verifier != nil}, {"Explainer", o.Explainer != nil},
 		{"Passwords", o.Passwords != nil}, {"Keys", o.Keys != nil},
-		{"Vault", o.Vault != nil}, {"Ownership", o.Ownership != nil},
+		{"Sealer", o.Sealer != nil}, {"Ownership", o.Ownership != nil},
+		{"Mender", o.Mender != nil}, {"Scout", o.Scout != nil}, {"Webhooks", o.Webhooks != nil},
 	} {
 		if !need.is {
 			return errors.New("admin: Options." + need.name + " is not set")

@@ -35,13 +35,16 @@ func (s *Server) operations(mux *http.ServeMux) error {
 
 	acc := accounts{desk: d, writer: s.opt.Accounts, verifier: s.opt.Verifier}
 	organisations{d}.register(a)
-	users{d, s.opt.Accounts}.register(a)
+	users{d, s.opt.Accounts, s.opt.Scout}.register(a)
 	acc.register(a)
 	acc.registerVerification(a)
 	acc.registerIdentity(a)
-	apps{d, s.opt.Vault}.register(a)
+	apps{d, s.opt.Sealer}.register(a)
 	starters{d}.register(a)
 	domains{d, s.opt.Ownership}.register(a)
+	mending{d, s.opt.Mender}.register(a)
+	scouting{d, s.opt.Scout}.register(a)
+	webhooks{d, s.opt.Webhooks}.register(a)
 	submitters{desk: d, passwords: s.opt.Passwords}.register(a)
 	keys{desk: d, maker: s.opt.Keys}.register(a)
 	messages{desk: d, queue: s.opt.Queue, conductor: s.opt.Conductor}.register(a)

@@ -15,7 +15,7 @@ import (
 // apps serves OAuth applications. Their secrets go in and never come out.
 type apps struct {
 	*desk
-	vault Vault
+	sealer Sealer
 }
 
 func (s apps) register(a huma.API) {
@@ -27,12 +27,6 @@ func (s apps) register(a huma.API) {
 }
 
 func appOwner(a *relay.App) string { return a.Organisation }
-
-// The place of an application's secret among the sealed ones.
-const (
-	sealedApp       = "app"
-	sealedAppSecret = "secret"
-)
 
 func viewApp(a *relay.App) api.App {
 	out := api.App{
@@ -135,7 +129,11 @@ func (s apps) save(ctx context.Context, rec *relay.App, in api.AppInput) error {
 		return err
 	}
 	if in.Secret != nil {
-		rec.Secret = s.vault.Seal(sealedApp, rec.ID, sealedAppSecret, []byte(*in.Secret))
+		sealed, err := s.sealer.SealAppSecret(rec, relay.Secret(*in.Secret))
+		if err != nil {
+			return err
+		}
+		rec.Secret = sealed
 	}
 	if len(rec.Secret) == 0 && rec.Kind != relay.AppConsent {
 		return wrong("secret", "This kind of application needs its secret.")

@@ -68,7 +68,8 @@ func newRig(t *testing.T, adjust ...func(*Options)) *rig {
 	opt := Options{
 		Address: "127.0.0.1:0", Socket: r.socket, Version: "test",
 		Directory: dir, Queue: r.queue, Conductor: r.queue, Accounts: r.accounts, Verifier: r.accounts,
-		Explainer: fakeExplainer{dir}, Passwords: &fakePasswords{}, Keys: fakeKeys{}, Vault: fakeVault{}, Ownership: fakeOwnership{dir},
+		Explainer: fakeExplainer{dir}, Passwords: &fakePasswords{}, Keys: fakeKeys{}, Sealer: fakeSealer{}, Ownership: fakeOwnership{dir},
+		Mender: fakeMender{dir}, Scout: fakeScout{}, Webhooks: fakeWebhooks{},
 		Log: slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now: func() time.Time { return r.now() },
 	}
@@ -318,7 +319,8 @@ func newHandlerRig(t testing.TB) *Server {
 	q, a := &fakeQueue{}, newFakeAccounts(dir)
 	s, err := New(Options{
 		Directory: dir, Queue: q, Conductor: q, Accounts: a, Verifier: a, Explainer: fakeExplainer{dir},
-		Passwords: &fakePasswords{}, Keys: fakeKeys{}, Vault: fakeVault{}, Ownership: fakeOwnership{dir}, Log: discard(),
+		Passwords: &fakePasswords{}, Keys: fakeKeys{}, Sealer: fakeSealer{}, Ownership: fakeOwnership{dir},
+		Mender: fakeMender{dir}, Scout: fakeScout{}, Webhooks: fakeWebhooks{}, Log: discard(),
 	})
 	if err != nil {
 		t.Fatal(err)

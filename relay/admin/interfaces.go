@@ -2,7 +2,9 @@ package admin
 
 import (
 	"context"
+	"time"
 
+	"github.com/relayd/relayd/internal/api"
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/store"
 )
@@ -76,10 +78,55 @@ type Ownership interface {
 	Record(c *relay.DomainClaim) (name, value string)
 }
 
-// Vault seals secrets before they reach the directory: what it seals opens only for
-// the same kind, id and field.
-type Vault interface {
-	Seal(kind, id, field string, plain []byte) []byte
+// Sealer seals secrets before they reach the directory.
+type Sealer interface {
+	// SealAppSecret seals the secret of an OAuth application, whose ID and kind are set.
+	// A *relay.FieldError says why it cannot be one.
+	SealAppSecret(app *relay.App, secret relay.Secret) ([]byte, error)
+}
+
+// Mender leads people to what their accounts need. A *Conflict says why it cannot now,
+// such as that relayd has no public address.
+type Mender interface {
+	// Link makes a one-time link, and gives its address.
+	Link(ctx context.Context, a *relay.Account, purpose relay.LinkPurpose) (address string, expires time.Time, err error)
+	// Invite mails a link to the account's person; by is who asks.
+	Invite(ctx context.Context, a *relay.Account, by string) (expires time.Time, err error)
+	// SendCode mails a code to the account's address, and gives the address of the page
+	// where it is typed.
+	SendCode(ctx context.Context, a *relay.Account, by string) (address string, expires time.Time, err error)
+	// BeginDevice starts a consent by code, and Device tells how it stands, to the same
+	// caller. When it is done the account is verified with it. An empty app is the one
+	// that the account has, or that is prepared for it.
+	BeginDevice(ctx context.Context, a *relay.Account, app, by string) (api.Device, error)
+	Device(ctx context.Context, a *relay.Account, id, by string) (api.Device, error)
+	// AdminConsent gives the address where a tenant's administrator consents.
+	AdminConsent(ctx context.Context, app *relay.App, organisation string) (address string, err error)
+}
+
+// Scout finds out about accounts without touching them.
+type Scout interface {
+	// Discover looks for the settings of an address. Nobody signs in anywhere.
+	Discover(ctx context.Context, address relay.Address, organisation, provider string) (api.Discovery, error)
+	// Usage is what an account sent lately, and may still send.
+	Usage(a *relay.Account) api.AccountUsage
+	// Calendar gives what ends in an organisation, sorted; empty is the operator's own.
+	// Entries may come together with an error: some are missing then.
+	Calendar(ctx context.Context, organisation string, from, to time.Time) ([]api.CalendarEntry, error)
+	// NameWarning is what receivers may think of a display name; empty if nothing.
+	NameWarning(name string, a relay.Address) string
+}
+
+// Webhooks makes and tries webhooks.
+type Webhooks interface {
+	// NewSecret gives a fresh secret, and the same sealed for the webhook with that id.
+	NewSecret(id string) (secret relay.Secret, sealed []byte, err error)
+	// CheckURL says in a *relay.FieldError why an address cannot be called.
+	CheckURL(text string) error
+	// Test sends a ping, and tells what came of it. A *Conflict means that it is busy.
+	Test(ctx context.Context, id string) (api.WebhookTrial, error)
+	// Events are the names of all events.
+	Events() []string
 }
 
 // Explainer answers what would happen to a message. The same code decides real

@@ -90,7 +90,8 @@ func TestRunAndEnd(t *testing.T) {
 	second, err := New(Options{
 		Address: r.server.Addr().String(), Socket: filepath.Join(t.TempDir(), "s"), Directory: r.server.opt.Directory, Queue: r.queue, Conductor: r.queue,
 		Accounts: r.accounts, Verifier: r.accounts, Explainer: fakeExplainer{}, Passwords: &fakePasswords{}, Keys: fakeKeys{},
-		Vault: fakeVault{}, Ownership: fakeOwnership{}, Log: r.server.opt.Log,
+		Sealer: fakeSealer{}, Ownership: fakeOwnership{},
+		Mender: fakeMender{}, Scout: fakeScout{}, Webhooks: fakeWebhooks{}, Log: r.server.opt.Log,
 	})
 	if err != nil {
 		t.Fatal(err)

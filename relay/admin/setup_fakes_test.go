@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/relayd/relayd/internal/api"
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/store"
 )
@@ -44,12 +45,96 @@ func (f *fakeAccounts) VerifyAlias(ctx context.Context, id string, address relay
 	return f.Verify(ctx, id, by)
 }
 
-// fakeVault seals by writing something else.
-type fakeVault struct{}
+// fakeSealer seals by writing something else.
+type fakeSealer struct{}
 
-func (fakeVault) Seal(kind, id, field string, _ []byte) []byte {
-	return fmt.Appendf(nil, "sealed %s/%s/%s", kind, id, field)
+func (fakeSealer) SealAppSecret(app *relay.App, secret relay.Secret) ([]byte, error) {
+	if secret == "no key file" {
+		return nil, &relay.FieldError{Field: "secret", Message: "It is no key file."}
+	}
+	return []byte("sealed app " + app.ID), nil
 }
+
+// fakeMender makes links that lead nowhere.
+type fakeMender struct{ dir store.Directory }
+
+func (fakeMender) Link(_ context.Context, a *relay.Account, purpose relay.LinkPurpose) (string, time.Time, error) {
+	return "https://relay.example/link/" + string(purpose) + "-" + a.ID, time.Now().Add(time.Hour), nil
+}
+
+func (fakeMender) Invite(_ context.Context, a *relay.Account, _ string) (time.Time, error) {
+	if a.User == "" {
+		return time.Time{}, &Conflict{Message: "Too many of these mails were sent."}
+	}
+	return time.Now().Add(time.Hour), nil
+}
+
+func (fakeMender) SendCode(_ context.Context, a *relay.Account, by string) (string, time.Time, error) {
+	return "https://relay.example/link/code-" + a.ID + by, time.Now().Add(time.Hour), nil
+}
+
+func (fakeMender) BeginDevice(_ context.Context, _ *relay.Account, _, _ string) (api.Device, error) {
+	return api.Device{ID: "d1", UserCode: "ABCD", VerificationURL: "https://vendor.example/device", Expires: time.Now(), State: "waiting"}, nil
+}
+
+func (fakeMender) Device(_ context.Context, _ *relay.Account, id, _ string) (api.Device, error) {
+	if id != "d1" {
+		return api.Device{}, store.ErrNotFound
+	}
+	return api.Device{ID: id, UserCode: "ABCD", VerificationURL: "https://vendor.example/device", Expires: time.Now(), State: "done"}, nil
+}
+
+func (fakeMender) AdminConsent(_ context.Context, app *relay.App, _ string) (string, error) {
+	return "https://vendor.example/adminconsent?client_id=" + app.ClientID, nil
+}
+
+// fakeScout knows one provider.
+type fakeScout struct{}
+
+func (fakeScout) Discover(_ context.Context, address relay.Address, organisation, _ string) (api.Discovery, error) {
+	return api.Discovery{Address: address.String(), Trail: []api.DiscoveryStep{{Source: "preset", Asked: organisation, Found: true}}, Suggestions: []api.Suggestion{{
+		Settings: api.Settings{Provider: "imap", SMTP: &api.Server{Host: "smtp.example.com", Port: 465, TLS: "implicit"}}, Source: "preset",
+		RegisteredDomains: []string{"example.com"}, SignIns: []string{"password"}, Hints: []api.ProviderHint{{Text: "Switch IMAP on."}},
+	}}}, nil
+}
+
+func (fakeScout) Usage(*relay.Account) api.AccountUsage {
+	return api.AccountUsage{Known: true, Day: api.Window{Messages: api.Book{Used: 3, Limit: 10, Left: 7}}}
+}
+
+func (fakeScout) Calendar(_ context.Context, organisation string, from, _ time.Time) ([]api.CalendarEntry, error) {
+	if organisation == "" {
+		return nil, nil
+	}
+	return []api.CalendarEntry{{When: from.Add(time.Hour), Kind: "app_secret", What: "Mail", Actor: "administrator", Sentence: "It ends."}}, nil
+}
+
+func (fakeScout) NameWarning(name string, _ relay.Address) string {
+	if strings.Contains(name, "Bank") {
+		return "Receivers may think that it is forged."
+	}
+	return ""
+}
+
+// fakeWebhooks takes https, and its pings are taken.
+type fakeWebhooks struct{}
+
+func (fakeWebhooks) NewSecret(id string) (relay.Secret, []byte, error) {
+	return "whsec_canary", []byte("sealed " + id), nil
+}
+
+func (fakeWebhooks) CheckURL(text string) error {
+	if !strings.HasPrefix(text, "https://") {
+		return &relay.FieldError{Field: "url", Message: "It must be https."}
+	}
+	return nil
+}
+
+func (fakeWebhooks) Test(context.Context, string) (api.WebhookTrial, error) {
+	return api.WebhookTrial{Taken: true, Status: 200, Message: "It works."}, nil
+}
+
+func (fakeWebhooks) Events() []string { return []string{"account.parked", "account.restored"} }
 
 // fakeOwnership proves every claim whose domain is not "taken.example".
 type fakeOwnership struct{ dir store.Directory }

@@ -28,9 +28,52 @@ func tourSetup(r *rig, o api.Organisation) {
 	if found := read[api.List[api.App]](r.ask("GET", "/apps?organisation="+o.ID, nil).is(200)); len(found.Items) != 1 {
 		r.Errorf("apps %+v", found)
 	}
+	if to := read[api.AdminConsent](r.ask("POST", "/apps/"+app.ID+"/admin-consent", nil).is(200)); !strings.HasPrefix(to.Address, "https://vendor.example/") {
+		r.Errorf("admin consent %+v", to)
+	}
 	tourStarters(r, o, app)
 	r.ask("DELETE", "/apps/"+app.ID, nil).is(204)
 	tourClaims(r, o)
+	tourWebhooks(r, o)
+	tourScouting(r, o)
+}
+
+func tourWebhooks(r *rig, o api.Organisation) {
+	r.Helper()
+	in := api.WebhookInput{Organisation: o.ID, URL: "https://hooks.example/x", Events: []string{"account.parked"}}
+	first := r.ask("POST", "/webhooks", in).is(201)
+	w := read[api.WebhookSecret](first)
+	if w.Secret != "whsec_canary" || strings.Join(w.Webhook.Events, " ") != "account.parked" {
+		r.Errorf("webhook %+v", w)
+	}
+	path := "/webhooks/" + w.Webhook.ID
+	in.Disabled = true
+	if changed := read[api.Webhook](r.change(path, first.header.Get("ETag"), in).is(200)); !changed.Disabled {
+		r.Errorf("changed webhook %+v", changed)
+	}
+	r.ask("GET", path, nil).is(200)
+	if found := read[api.List[api.Webhook]](r.ask("GET", "/webhooks?organisation="+o.ID, nil).is(200)); len(found.Items) != 1 {
+		r.Errorf("webhooks %+v", found)
+	}
+	if again := read[api.WebhookSecret](r.ask("POST", path+"/secret", nil).is(200)); again.Secret == "" {
+		r.Errorf("new secret %+v", again)
+	}
+	if tried := read[api.WebhookTrial](r.ask("POST", path+"/test", nil).is(200)); !tried.Taken {
+		r.Errorf("trial %+v", tried)
+	}
+	r.ask("DELETE", path, nil).is(204)
+}
+
+func tourScouting(r *rig, o api.Organisation) {
+	r.Helper()
+	found := read[api.Discovery](r.ask("POST", "/discover", api.DiscoverInput{Address: "jane@acme.example"}).is(200))
+	if len(found.Suggestions) != 1 || found.Suggestions[0].SMTP.Port != 465 || found.Trail[0].Asked != o.ID {
+		r.Errorf("discovery %+v", found)
+	}
+	if dates := read[api.List[api.CalendarEntry]](r.ask("GET", "/calendar?organisation="+o.ID+"&days=30", nil).is(200)); len(dates.Items) != 1 {
+		r.Errorf("calendar %+v", dates)
+	}
+	r.ask("GET", "/calendar", nil).is(200)
 }
 
 func tourStarters(r *rig, o api.Organisation, app api.App) {
@@ -81,6 +124,23 @@ func tourIdentity(r *rig, account string) {
 	r.ask("POST", path+"/aliases/sales@acme.example/verification", nil).is(202)
 	r.ask("DELETE", path+"/verification", nil).is(204)
 	r.ask("DELETE", path+"/aliases/sales@acme.example", nil).is(204)
+	if link := read[api.Link](r.ask("POST", path+"/links", api.LinkInput{Purpose: "mend"}).is(201)); !strings.Contains(link.Address, "mend-"+account) || link.Expires == nil {
+		r.Errorf("link %+v", link)
+	}
+	if link := read[api.Link](r.ask("POST", path+"/links", api.LinkInput{Purpose: "connect", Mail: true}).is(201)); link.Address != "" || link.Expires == nil {
+		r.Errorf("invitation %+v", link)
+	}
+	if link := read[api.Link](r.ask("POST", path+"/codes", nil).is(201)); !strings.Contains(link.Address, "code-") {
+		r.Errorf("code %+v", link)
+	}
+	d := read[api.Device](r.ask("POST", path+"/device-consents", api.DeviceInput{}).is(201))
+	if d = read[api.Device](r.ask("GET", path+"/device-consents/"+d.ID, nil).is(200)); d.State != "done" {
+		r.Errorf("device %+v", d)
+	}
+	r.ask("GET", path+"/device-consents/other", nil).is(404)
+	if used := read[api.AccountUsage](r.ask("GET", path+"/usage", nil).is(200)); used.Day.Messages.Left != 7 {
+		r.Errorf("usage %+v", used)
+	}
 	if a = read[api.Account](r.ask("POST", path+"/binding", nil).is(200)); a.Binding == nil || a.Binding.Kind != "mapping" || a.Binding.By == "" {
 		r.Errorf("binding %+v", a.Binding)
 	}
@@ -92,7 +152,7 @@ func TestSetupRefuses(t *testing.T) {
 	r := newRig(t)
 	o, u := r.company("acme.example")
 	a := read[api.Account](r.ask("POST", "/accounts", servers(u.ID, canary)).is(201))
-	bad := "x"
+	bad, noKey := "x", "no key file"
 	for _, test := range []struct {
 		path  string
 		body  any
@@ -108,6 +168,12 @@ func TestSetupRefuses(t *testing.T) {
 		{"/starters", api.StarterInput{Organisation: o.ID, Settings: api.Settings{App: "app_none"}}, "no OAuth application", "app"},
 		{"/domain-claims", api.DomainClaimInput{Organisation: "org_none", Domain: "x.example"}, "no organisation", "organisation"},
 		{"/domain-claims", api.DomainClaimInput{Organisation: o.ID, Domain: "nothing"}, "not a domain", "domain"},
+		{"/apps", api.AppInput{Name: "x", Vendor: "google", Kind: "service_account", ClientID: "id", Secret: &noKey}, "no key file", "secret"},
+		{"/webhooks", api.WebhookInput{Organisation: o.ID, URL: "http://x.example"}, "https", "url"},
+		{"/webhooks", api.WebhookInput{Organisation: o.ID, URL: "https://x.example", Events: []string{"rain"}}, "no event", "events"},
+		{"/discover", api.DiscoverInput{Address: "nobody"}, "not an e-mail address", "address"},
+		{"/accounts/" + a.ID + "/links", api.LinkInput{Purpose: "mend", Mail: true}, "only a link to connect", "mail"},
+		{"/accounts/" + a.ID + "/device-consents", api.DeviceInput{App: "app_none"}, "no OAuth application", "app"},
 		{"/accounts/" + a.ID + "/aliases", api.AliasInput{Address: "no address"}, "not an e-mail address", "address"},
 		{"/accounts/" + a.ID + "/aliases", api.AliasInput{Address: "jane@other.example"}, "no organisation owns", "address"},
 		{"/accounts/" + a.ID + "/aliases/info@acme.example/verification", nil, "no address of this account", "alias"},
@@ -134,6 +200,14 @@ func TestSetupStaysWithinReach(t *testing.T) {
 		r.as(token, "GET", path, nil).is(404)
 		r.as(token, "DELETE", path, nil).is(404)
 	}
+	hook := read[api.WebhookSecret](r.ask("POST", "/webhooks", api.WebhookInput{Organisation: mine.ID, URL: "https://x.example"}).is(201))
+	for _, path := range []string{"", "/secret", "/test"} {
+		method := map[bool]string{true: "DELETE", false: "POST"}[path == ""]
+		r.as(token, method, "/webhooks/"+hook.Webhook.ID+path, nil).is(404)
+	}
+	r.as(token, "POST", "/webhooks", api.WebhookInput{URL: "https://x.example"}).is(422).says("operator")
+	r.as(token, "POST", "/apps/"+app.ID+"/admin-consent", nil).is(404)
+	r.as(token, "GET", "/calendar?organisation="+mine.ID, nil).is(404)
 	r.as(token, "POST", "/domain-claims/"+claim.ID+"/check", nil).is(404)
 	r.as(token, "POST", "/apps", api.AppInput{Name: "x", Vendor: "google", ClientID: "id"}).is(422).says("operator")
 	r.as(token, "POST", "/starters", api.StarterInput{Organisation: other.ID, Settings: api.Settings{App: app.ID}}).is(422).says("no OAuth application")
@@ -181,6 +255,17 @@ func TestNewAddressOfAUser(t *testing.T) {
 	got := read[api.Submitter](r.ask("GET", "/submitters/"+s.Submitter.ID, nil).is(200))
 	if strings.Join(got.Senders.Addresses, " ") != "jane.doe@acme.example info@acme.example" {
 		t.Errorf("submitter %+v", got.Senders)
+	}
+}
+
+// A display name that receivers may take for a forgery is warned of, and kept.
+func TestHeaderNameWarning(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, u := r.company("acme.example")
+	changed := read[api.User](r.change("/users/"+u.ID, etag(u.Revision), api.UserInput{Address: u.Address, HeaderName: "Your Bank"}).is(200))
+	if changed.HeaderName != "Your Bank" || !strings.Contains(changed.Warning, "forged") {
+		t.Errorf("user %+v", changed)
 	}
 }
 

@@ -27,7 +27,7 @@ func starterOwner(s *relay.Starter) string { return s.Organisation }
 
 func viewStarter(s *relay.Starter) api.Starter {
 	out := api.Starter{
-		ID: s.ID, Organisation: s.Organisation, Domain: s.Domain, Settings: viewSettings(&s.Settings),
+		ID: s.ID, Organisation: s.Organisation, Domain: s.Domain, Settings: api.ViewSettings(&s.Settings),
 		Login: s.Login, OwnServers: s.OwnServers, Revision: s.Revision,
 	}
 	if s.Limits != (relay.Limits{}) {

@@ -16,6 +16,7 @@ import (
 type users struct {
 	*desk
 	writer AccountWriter
+	scout  Scout
 }
 
 func (u users) register(a huma.API) {
@@ -28,11 +29,16 @@ func (u users) register(a huma.API) {
 
 func userOwner(u *relay.User) string { return u.Organisation }
 
-func viewUser(u *relay.User) api.User {
-	return api.User{
-		ID: u.ID, Organisation: u.Organisation, Address: u.Address.String(),
-		HeaderName: u.HeaderName, Administrator: u.Administrator, Revision: u.Revision,
+// view shows a user, with the warning that belongs to the header name.
+func (u users) view(rec *relay.User) api.User {
+	out := api.User{
+		ID: rec.ID, Organisation: rec.Organisation, Address: rec.Address.String(),
+		HeaderName: rec.HeaderName, Administrator: rec.Administrator, Revision: rec.Revision,
 	}
+	if rec.HeaderName != "" {
+		out.Warning = u.scout.NameWarning(rec.HeaderName, rec.Address)
+	}
+	return out
 }
 
 type listUsers struct {
@@ -47,7 +53,7 @@ func (u users) list(ctx context.Context, in *listUsers) (*listed[api.User], erro
 		if err != nil {
 			return nil, err
 		}
-		return one(ctx, rec, userOwner, viewUser), nil
+		return one(ctx, rec, userOwner, u.view), nil
 	}
 	who := callerOf(ctx)
 	recs, next, err := scan(ctx, u.dir.Users(), in.Paging, func(r *relay.User) string { return r.ID },
@@ -57,7 +63,7 @@ func (u users) list(ctx context.Context, in *listUsers) (*listed[api.User], erro
 	if err != nil {
 		return nil, err
 	}
-	return &listed[api.User]{Body: api.List[api.User]{Items: views(recs, viewUser), Next: next}}, nil
+	return &listed[api.User]{Body: api.List[api.User]{Items: views(recs, u.view), Next: next}}, nil
 }
 
 // byAddress finds a user by the primary address; nil if there is none.
@@ -82,7 +88,7 @@ func (u users) create(ctx context.Context, in *creation[api.UserInput]) (*made[a
 		return nil, err
 	}
 	noteTarget(ctx, rec.ID)
-	return &made[api.User]{ETag: etag(rec.Revision), Location: api.Prefix + "/users/" + rec.ID, Body: viewUser(rec)}, nil
+	return &made[api.User]{ETag: etag(rec.Revision), Location: api.Prefix + "/users/" + rec.ID, Body: u.view(rec)}, nil
 }
 
 func (u users) get(ctx context.Context, in *byID) (*shown[api.User], error) {
@@ -90,7 +96,7 @@ func (u users) get(ctx context.Context, in *byID) (*shown[api.User], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &shown[api.User]{ETag: etag(rec.Revision), Body: viewUser(rec)}, nil
+	return &shown[api.User]{ETag: etag(rec.Revision), Body: u.view(rec)}, nil
 }
 
 func (u users) put(ctx context.Context, in *change[api.UserInput]) (*shown[api.User], error) {
@@ -111,7 +117,7 @@ func (u users) put(ctx context.Context, in *change[api.UserInput]) (*shown[api.U
 	if err := u.readdress(ctx, rec, before); err != nil {
 		return nil, err
 	}
-	return &shown[api.User]{ETag: etag(rec.Revision), Body: viewUser(rec)}, nil
+	return &shown[api.User]{ETag: etag(rec.Revision), Body: u.view(rec)}, nil
 }
 
 func (u users) remove(ctx context.Context, in *byID) (*struct{}, error) {

@@ -90,6 +90,10 @@ type Options struct {
 	// https://relay.acme.example. Empty: a notice names the command instead.
 	BaseURL string
 
+	// Silent writes no mail about accounts in trouble. Links end and the calendar is read
+	// all the same, and what people ask for is sent.
+	Silent bool
+
 	// OwnerMends reports whether the owner can do anything about a trouble with this
 	// reply rule. If not, only the administrators are told. nil means always.
 	OwnerMends func(rule string) bool

@@ -69,7 +69,9 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case id := <-s.news:
-			s.try(ctx, "notice.owner", func(ctx context.Context) error { return s.tellOwner(ctx, id) })
+			if !s.o.Silent {
+				s.try(ctx, "notice.owner", func(ctx context.Context) error { return s.tellOwner(ctx, id) })
+			}
 		case <-s.all:
 			s.try(ctx, "notice.accounts", s.look)
 		case <-look.C:
@@ -93,6 +95,9 @@ func (s *Service) housekeep(ctx context.Context) error {
 // look goes through all accounts: it tells the owners of those that are parked, and
 // then the administrators.
 func (s *Service) look(ctx context.Context) error {
+	if s.o.Silent {
+		return nil
+	}
 	orgs := map[string]*troubles{}
 	var faults failures
 	err := s.eachAccount(ctx, func(a *relay.Account) {
