@@ -102,8 +102,10 @@ func (s *Settings) Ladder() []Way {
 // these are proved as well.
 type Candidate struct {
 	Settings
-	Password []byte // sealed, as the account's own
-	Since    time.Time
+	Password []byte    // sealed, as the account's own
+	Since    time.Time //
+	TryAt    time.Time // when one sign-in is tried without a person; zero: a verification is needed
+	Reason   string    // why they could not be proved so far, in plain words
 }
 
 // Way is one way of sending through an account: a rung of its ladder.
@@ -264,7 +266,8 @@ func (a *Account) SendsAs(address Address) bool {
 }
 
 // Proved is the ways through which the account may send now, best first: those on
-// its card that are not down. An account from before cards named ways has SMTP.
+// its card that are not down, or all of them if every one is. An account from before
+// cards named ways has SMTP.
 func (a *Account) Proved(now time.Time) []Way {
 	proved := a.Card.Ways
 	if len(proved) == 0 {
@@ -275,6 +278,9 @@ func (a *Account) Proved(now time.Time) []Way {
 		if !a.isDown(w, now) {
 			ways = append(ways, w)
 		}
+	}
+	if len(ways) == 0 {
+		return proved
 	}
 	return ways
 }

@@ -16,7 +16,8 @@
 //
 // The conductor, relay/queue, decides which message is next and takes it through
 // steps 5 to 8. Beside the flow stand relay/account (connect, verify, park),
-// relay/provider (what an answer means) and relay/admin (the HTTP API).
+// relay/provider (what an answer means), relay/notice and relay/webhook (people and
+// programs are told) and relay/admin (the HTTP API).
 //
 // A [Message] never changes once it is accepted; what happens to it is its
 // [State], and every change of the state leaves one [Event] for the timeline.

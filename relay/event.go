@@ -15,7 +15,8 @@ const (
 	EventRetry     EventKind = "retry now"
 	EventCancelled EventKind = "cancelled"
 	EventCopy      EventKind = "sent copy"
-	EventReport    EventKind = "report" // a DSN or notice was made
+	EventCopyKept  EventKind = "sent copy kept" // a look at a filed copy changed nothing: not shown to people
+	EventReport    EventKind = "report"         // a DSN or notice was made
 )
 
 // Event is one line of a message's timeline. It is kept after the message is gone.

@@ -15,19 +15,19 @@ type Filing struct {
 
 // Filed is what came of a Filing.
 type Filed struct {
-	Status   CopyStatus // CopyFiled, CopyByProvider, CopyPending (try again) or CopyImpossible
+	Status   CopyStatus // CopyFiled, CopyByProvider, CopyPending (try again), CopyImpossible, or CopyNone (switched off)
 	Folder   string
 	UID      uint32
 	Validity uint32        // UIDVALIDITY of Folder
 	Recheck  time.Duration // of a filed copy: after how long it is looked whether the provider filed one as well; 0 never
-	Reason   string        // why it is pending or impossible
+	Reason   string        // why it is pending, impossible or switched off
 	Pause    time.Duration // not before this long; 0 means the ordinary schedule of copies
 	Rule     string
 	Trouble  *Trouble // set if the whole account's filing is in trouble
 }
 
-// Found is the answer to "did this message arrive in the account's Sent folder?",
-// asked before a message of unknown outcome is sent again (promise G4).
+// Found is the answer to "does this message lie in the sender's mailbox?", asked before
+// a message of unknown outcome is sent again (promise G4).
 type Found uint8
 
 // The answers.

@@ -46,7 +46,8 @@ func (r Reply) String() string {
 // Local makes the Reply for a failure without an answer, in the form that the
 // rules of relay/provider know: "local: KIND detail". The kinds are dns, refused,
 // timeout, reset, address refused, certificate, handshake, starttls missing, no
-// mechanism, login disabled, connection lost and protocol.
+// mechanism, login disabled, connection lost and protocol; for access tokens also not
+// bound and no consent; and where an organisation's policy ended the waiting, returned.
 func Local(kind, detail string) Reply {
 	text := "local: " + kind
 	if detail != "" {

@@ -1,6 +1,9 @@
 package relay
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // App is an OAuth application: what the operator or an organisation registered at a
 // provider, so that relayd may ask for consent there. relayd ships none.
@@ -13,7 +16,7 @@ type App struct {
 	ClientID      string
 	Secret        []byte    // sealed: the client secret, or a service account's key file (JSON)
 	SecretExpires time.Time // zero: not known, or never
-	Tenant        string    // Microsoft: common, organizations, consumers or an id
+	Tenant        string    // Microsoft: a tenant's id, or one of its words for several tenants, such as "common"
 	Cloud         string    // Microsoft: a national cloud, such as "china"; empty is the worldwide one
 	Testing       bool      // Google: "External" and "Testing", so that grants end after 7 days
 	ConsentedAt   time.Time // when an administrator of the tenant consented; zero: not yet, or not needed
@@ -72,6 +75,12 @@ type Starter struct {
 	OwnServers   bool   // people may type servers of their own
 	Limits       Limits // over those of the preset
 	Revision     uint64
+}
+
+// ExpandLogin writes the user name for an address by a form with {address}, {local} and
+// {domain}. An empty form gives an empty name, which means the address.
+func ExpandLogin(form string, a Address) string {
+	return strings.NewReplacer("{address}", a.String(), "{local}", a.Local, "{domain}", a.Domain).Replace(form)
 }
 
 // DomainClaim is an organisation's claim that a domain is its own, until a DNS record

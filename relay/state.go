@@ -43,7 +43,7 @@ type CopyStatus uint8
 
 // The states of the Sent copy.
 const (
-	CopyNone       CopyStatus = iota // not wanted: nobody accepted the message yet, or it did not go through an account
+	CopyNone       CopyStatus = iota // not wanted: nobody accepted the message yet, it did not go through an account, or copies are switched off
 	CopyPending                      // due, or being retried
 	CopyFiled                        // relayd filed it
 	CopyByProvider                   // the provider filed it itself
@@ -74,7 +74,7 @@ type Copy struct {
 	Attempts int
 	Since    time.Time // when it became due
 	Next     time.Time // not before; of a filed copy: when it is looked whether the provider filed one as well
-	Reason   string    // why it is pending or impossible
+	Reason   string    // why it is pending, impossible or switched off, or who filed it
 }
 
 // Settled reports whether nothing is left to do about the copy.

@@ -11,8 +11,8 @@ type Verification struct {
 	Steps   []VerificationStep
 	// Field names the setting that is wrong when State is VerificationFailed:
 	// "address", "smtp.host", "smtp.port", "smtp.tls", "smtp.login", "password",
-	// "imap.host", "imap.port", "imap.tls", "imap.login", "sent_folder"; empty if it is
-	// none of them.
+	// "imap.host", "imap.port", "imap.tls", "imap.login", "sent_folder", "ews.url",
+	// "ews.login", "consent", "app", "binding", "ways"; empty if it is none of them.
 	Field   string
 	Message string // for a person: what is wrong and how to mend it
 }
@@ -27,6 +27,7 @@ const (
 	VerificationDone      VerificationState = "done"
 	VerificationFailed    VerificationState = "failed"
 	VerificationCancelled VerificationState = "cancelled"
+	VerificationSkipped   VerificationState = "skipped" // a step that this account does not need, or cannot take
 )
 
 // VerificationStep is one line of progress.

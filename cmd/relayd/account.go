@@ -97,7 +97,7 @@ func (r *remote) accountUpdate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			in := api.AccountInput{Address: a.Address, SMTP: a.SMTP, IMAP: a.IMAP, SentFolder: a.SentFolder}
+			in := api.AccountInput{Address: a.Address, Settings: latest(a), SentFolder: a.SentFolder, CopyMode: a.CopyMode}
 			if err := set.apply(&in); err != nil {
 				return err
 			}
@@ -118,6 +118,14 @@ func (r *remote) accountUpdate() *cobra.Command {
 	c.Flags().BoolVar(&newPassword, "password", false, "ask for a new password")
 	c.Flags().BoolVar(&verify, "verify", false, "verify the account at once")
 	return c
+}
+
+// latest is the settings that were asked for last: the candidate's, if there is one.
+func latest(a *api.Account) api.Settings {
+	if a.Candidate != nil {
+		return a.Candidate.Settings
+	}
+	return a.Settings
 }
 
 // withoutPassword adds to a refusal how a password is given, if none was.
@@ -177,8 +185,11 @@ func (r *remote) account(a *api.Account) error {
 	})
 }
 
-// endpoint is a server in one word.
-func endpoint(s api.Server) string {
+// endpoint is a server in one word; empty if there is none.
+func endpoint(s *api.Server) string {
+	if s == nil {
+		return ""
+	}
 	text := s.Host + ":" + strconv.Itoa(s.Port) + " " + s.TLS
 	if s.Login != "" {
 		text += " as " + s.Login

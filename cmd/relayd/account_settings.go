@@ -49,10 +49,22 @@ func (s *accountSettings) apply(in *api.AccountInput) error {
 	return nil
 }
 
-func (s *accountSettings) server(to *api.Server, kind, hostport, mode, login string) error {
-	if hostport == "" && to.Host == "" {
-		return &usageError{command: "relayd account", problem: "--" + kind + " HOST:PORT is missing"}
+func (s *accountSettings) server(to **api.Server, kind, hostport, mode, login string) error {
+	if hostport == "" && *to == nil {
+		if mode != "" || s.given(kind+"-login") {
+			return &usageError{command: "relayd account", problem: "--" + kind + " HOST:PORT is missing"}
+		}
+		return nil // it is found when the account is verified
 	}
+	server := api.Server{}
+	if *to != nil {
+		server = **to
+	}
+	*to = &server
+	return s.fill(&server, kind, hostport, mode, login)
+}
+
+func (s *accountSettings) fill(to *api.Server, kind, hostport, mode, login string) error {
 	if hostport != "" {
 		host, text, err := net.SplitHostPort(hostport)
 		port, convErr := strconv.Atoi(text)

@@ -7,30 +7,23 @@ import (
 	"fmt"
 
 	"github.com/relayd/relayd/relay"
-	"github.com/relayd/relayd/relay/account"
 	"github.com/relayd/relayd/relay/admin"
+	"github.com/relayd/relayd/relay/ownership"
 	"github.com/relayd/relayd/store"
 )
 
-// buildAccounts makes the accounts' own life, which stands beside the flow.
-func (p *program) buildAccounts(context.Context) error {
-	p.accounts = account.New(account.Options{
-		Accounts: p.directory.Accounts(), Sealer: p.box, Classifier: p.rules, Dialer: p.guard, Observer: p.mail,
-		Parked: func(id string) { p.upstream.CloseAccount(id) },
-		Hello:  p.hostname, Roots: p.roots, PlainAllowed: p.guard.PlainAllowed,
-		RetryEvery: p.cfg.Accounts.SignInPause, LoopPatience: p.cfg.Accounts.VerifyTimeout,
-	})
-	return nil
-}
-
 // buildAdmin makes the API over everything else.
 func (p *program) buildAdmin(context.Context) (err error) {
+	p.ownership = ownership.New(ownership.Options{
+		Claims: p.directory.DomainClaims(), Organisations: p.directory.Organisations(), Resolver: texts{p.resolver},
+		NewID: claimID,
+	})
 	a := p.cfg.Admin
 	o := admin.Options{
 		Socket: adminSocket(p.cfg), Hosts: a.Hosts, Version: build().Version,
 		Directory: p.directory, Queue: p.spool, Conductor: control{p.conductor}, Accounts: p.accounts, Verifier: p.accounts,
-		Explainer: p.route, Passwords: p.auth, Keys: keyMaker{p.box}, Checks: p.checks(),
-		Metrics: p.metrics.Handler(), MetricsOpen: a.OpenMetrics, Log: p.out,
+		Explainer: p.route, Passwords: p.auth, Keys: keyMaker{p.box}, Vault: p.box, Ownership: owners{p.ownership}, Checks: p.checks(),
+		Pages: p.pages, Metrics: p.metrics.Handler(), MetricsOpen: a.OpenMetrics, Log: p.out,
 	}
 	if a.Enabled {
 		o.Address = a.Address.String()

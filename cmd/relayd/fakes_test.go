@@ -8,8 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/relayd/relayd/internal/secretbox"
 	"github.com/relayd/relayd/relay"
+	"github.com/relayd/relayd/relay/account"
 	"github.com/relayd/relayd/relay/admin"
+	"github.com/relayd/relayd/relay/ownership"
 	"github.com/relayd/relayd/store"
 	"github.com/relayd/relayd/store/embedded"
 )
@@ -24,11 +27,18 @@ func startAdmin(t *testing.T) (environ []string, q *memoryQueue, url string) {
 		t.Fatal(err)
 	}
 	q = &memoryQueue{}
-	accounts := &memoryAccounts{dir: dir, runs: map[string]int{}}
+	box, err := secretbox.Open(filepath.Join(data, "secret.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	accounts := &memoryAccounts{dir: dir, runs: map[string]int{}, Service: account.New(account.Options{Accounts: dir.Accounts(), Sealer: box})}
 	s, err := admin.New(admin.Options{
 		Address: "127.0.0.1:0", Socket: filepath.Join(data, "admin.sock"),
 		Directory: dir, Queue: q, Conductor: q, Accounts: accounts, Verifier: accounts,
-		Explainer: memoryExplainer{}, Passwords: memoryPasswords{}, Keys: memoryKeys{}, Log: slog.New(slog.DiscardHandler),
+		Explainer: memoryExplainer{}, Passwords: memoryPasswords{}, Keys: memoryKeys{}, Log: slog.New(slog.DiscardHandler), Vault: box,
+		Ownership: owners{ownership.New(ownership.Options{
+			Claims: dir.DomainClaims(), Organisations: dir.Organisations(), Resolver: memoryZone{}, NewID: claimID,
+		})},
 		Checks: []admin.Check{{Name: "queue", Check: q.ready}},
 	})
 	if err != nil {
@@ -119,10 +129,11 @@ func (q *memoryQueue) Cancel(context.Context, relay.ID, string) error {
 // memoryAccounts takes one step of a verification at each look. The password
 // "wrong" makes it fail.
 type memoryAccounts struct {
-	dir  store.Directory
-	mu   sync.Mutex
-	bad  bool
-	runs map[string]int
+	*account.Service // for what these tests do not look at
+	dir              store.Directory
+	mu               sync.Mutex
+	bad              bool
+	runs             map[string]int
 }
 
 func (m *memoryAccounts) Save(ctx context.Context, a *relay.Account, password relay.Secret) error {
@@ -165,6 +176,11 @@ func (m *memoryAccounts) Progress(id string) (relay.Verification, bool) {
 }
 
 func (*memoryAccounts) Cancel(string) {}
+
+// memoryZone is a DNS that publishes nothing.
+type memoryZone struct{}
+
+func (memoryZone) TXT(context.Context, string) ([]string, error) { return nil, nil }
 
 type memoryExplainer struct{}
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/relayd/relayd/internal/config"
+	"github.com/relayd/relayd/internal/ledger"
 	"github.com/relayd/relayd/internal/mailaddr"
 	"github.com/relayd/relayd/internal/maillog"
 	"github.com/relayd/relayd/internal/metrics"
@@ -23,18 +24,25 @@ import (
 	"github.com/relayd/relayd/internal/safeio"
 	"github.com/relayd/relayd/internal/secretbox"
 	"github.com/relayd/relayd/internal/tlsconf"
+	"github.com/relayd/relayd/internal/webmail"
 	"github.com/relayd/relayd/relay/accept"
 	"github.com/relayd/relayd/relay/account"
 	"github.com/relayd/relayd/relay/admin"
+	"github.com/relayd/relayd/relay/admin/pages"
 	"github.com/relayd/relayd/relay/auth"
 	"github.com/relayd/relayd/relay/direct"
+	"github.com/relayd/relayd/relay/notice"
+	"github.com/relayd/relayd/relay/oauth"
+	"github.com/relayd/relayd/relay/ownership"
 	"github.com/relayd/relayd/relay/provider"
+	"github.com/relayd/relayd/relay/provider/discover"
 	"github.com/relayd/relayd/relay/queue"
 	"github.com/relayd/relayd/relay/report"
 	"github.com/relayd/relayd/relay/route"
 	"github.com/relayd/relayd/relay/sent"
 	"github.com/relayd/relayd/relay/smtpd"
 	"github.com/relayd/relayd/relay/upstream"
+	"github.com/relayd/relayd/relay/webhook"
 	"github.com/relayd/relayd/store/embedded"
 )
 
@@ -56,7 +64,10 @@ type program struct {
 	directory *embedded.Directory
 	spool     *embedded.Queue
 	rules     *provider.Rules
+	presets   *provider.Presets
 	keeper    *tlsconf.Keeper
+	ledger    ledger.Ledger  // what every account sends
+	books     *ledger.Keeper // the ledger on the disk
 
 	smtpd     *smtpd.Server
 	auth      *auth.Authenticator
@@ -68,6 +79,13 @@ type program struct {
 	sent      *sent.Filer
 	report    *report.Reporter
 	accounts  *account.Service
+	tokens    *oauth.Service
+	web       *webmail.Opener
+	discover  *discover.Discoverer
+	notices   *notice.Service
+	webhooks  *webhook.Service
+	ownership *ownership.Service
+	pages     *pages.Pages
 	admin     *admin.Server
 }
 
@@ -76,7 +94,7 @@ type program struct {
 func assemble(ctx context.Context, cfg *config.Config, out *slog.Logger) (*program, error) {
 	p := &program{cfg: cfg, out: out, mail: maillog.New(out), metrics: metrics.New(build().Version)}
 	steps := []func(context.Context) error{
-		p.openGround, p.openData, p.buildAccounts, p.buildRoutes, p.buildConductor, p.buildEntrance, p.buildAdmin,
+		p.openGround, p.openData, p.buildAccounts, p.buildRoutes, p.buildConductor, p.buildNotices, p.buildEntrance, p.buildPages, p.buildAdmin,
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -150,8 +168,8 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// openData opens what is on the disk: the key, the directory, the queue, the
-// certificate.
+// openData opens what is on the disk: the key, the directory, the queue, the ledger,
+// the certificate.
 func (p *program) openData(ctx context.Context) (err error) {
 	dir := p.cfg.DataDir
 	if p.data, err = safeio.OpenRoot(dir); err != nil {
@@ -176,6 +194,10 @@ func (p *program) openData(ctx context.Context) (err error) {
 	}
 	usage := p.spool.Usage()
 	p.mail.Replayed(usage.Messages, usage.Bytes, time.Since(started))
+	p.books, err = ledger.NewKeeper(ledger.KeeperOptions{Ledger: &p.ledger, FS: p.data, Name: "ledger", Log: p.out})
+	if err != nil {
+		return err
+	}
 	p.keeper, err = tlsconf.Open(tlsconf.Options{
 		CertFile: p.cfg.TLS.Certificate, KeyFile: p.cfg.TLS.Key, Dir: filepath.Join(dir, "tls"),
 		Hosts: []string{p.hostname, "localhost", "127.0.0.1", "::1"}, Log: p.out,
@@ -215,6 +237,9 @@ func (p *program) close() error {
 	var errs []error
 	if p.sent != nil {
 		p.sent.Close()
+	}
+	if p.tokens != nil {
+		p.tokens.Close()
 	}
 	if p.direct != nil {
 		errs = append(errs, p.direct.Close())

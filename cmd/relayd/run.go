@@ -80,7 +80,11 @@ func (p *program) runParts(ctx context.Context) error {
 		{entrance, p.smtpd.Run, endWork},
 		{work, p.conductor.Run, endBase},
 		{base, p.upstream.Run, endEntrance},
+		{base, p.books.Run, endEntrance},
 		{base, p.accounts.Run, endEntrance},
+		{base, p.tokens.Run, endEntrance},
+		{base, p.runNotices, endEntrance},
+		{base, p.webhooks.Run, endEntrance},
 		{base, p.admin.Run, endEntrance},
 	}
 	asked := make(chan time.Time, 1)

@@ -22,7 +22,9 @@ func (p *program) buildRoutes(context.Context) error {
 	p.route = route.New(route.Options{Directory: p.directory, NoDirect: !p.cfg.Direct.Enabled})
 	up := p.cfg.Upstream
 	p.upstream = upstream.New(upstream.Options{
-		Dialer: p.guard, Credentials: p.accounts, Classifier: p.rules, Hello: p.hostname, Metrics: upstreamMetrics{p.metrics},
+		Dialer: p.guard, Accounts: p.directory.Accounts(), Credentials: p.accounts, Classifier: p.rules,
+		Hello: p.hostname, Metrics: upstreamMetrics{p.metrics}, Ledger: &p.ledger, Health: p.accounts,
+		Web: p.web, LimitsOf: p.limits,
 		Roots: p.roots, AllowPlain: p.guard.PlainAllowed,
 		MaxPerAccount: p.cfg.Queue.PerAccount, MaxTotal: up.MaxConnections, MaxMessages: up.MaxMessages,
 		MaxAge: up.MaxAge, IdleTimeout: up.IdleTimeout, MaxRecipients: up.MaxRecipients,
@@ -30,7 +32,8 @@ func (p *program) buildRoutes(context.Context) error {
 	})
 	p.direct = direct.New(p.directOptions())
 	p.sent = sent.New(sent.Options{
-		Credentials: p.accounts, Classifier: p.rules, Dialer: p.guard, Health: p.accounts,
+		Accounts: p.directory.Accounts(), Credentials: p.accounts, Classifier: p.rules, Dialer: p.guard,
+		Web: sentOverWeb{p.web}, Health: p.accounts, Learner: p.accounts, MayFile: p.mayFile,
 		Roots: p.roots, PlainAllowed: p.guard.PlainAllowed,
 		PerAccount: p.cfg.Sent.PerMailbox, IdleTime: p.cfg.Sent.IdleTimeout, ConnectTimeout: up.ConnectTimeout,
 	})

@@ -16,11 +16,17 @@ type OrganisationInput struct {
 	Name    string   `json:"name" minLength:"1" maxLength:"200" doc:"What people call it"`
 	Domains []string `json:"domains,omitempty" nullable:"false" maxItems:"1000" doc:"The domains that it owns; a domain belongs to one organisation only"`
 	Policy  *Policy  `json:"policy,omitempty" doc:"Absent means the defaults"`
+
+	// Administrator is made together with the organisation: who makes it is its first one.
+	Administrator *UserInput `json:"administrator,omitempty" doc:"The first administrator; only when the organisation is made"`
 }
 
 // Policy is what an organisation decides about its mail.
 type Policy struct {
-	FallBack string `json:"fall_back" enum:"direct,hold" doc:"What happens to mail of users without a verified account: direct delivers it DKIM-signed, hold keeps it until an account is verified"`
+	FallBack    string `json:"fall_back" enum:"direct,hold" doc:"What happens to mail of users without a verified account: direct delivers it DKIM-signed, hold keeps it until an account is verified"`
+	Broken      string `json:"broken,omitempty" enum:"hold,direct,return" doc:"What becomes of mail that waited for an account which nobody mended: hold keeps it, direct delivers it DKIM-signed, return sends a DSN; absent means hold"`
+	BrokenAfter string `json:"broken_after,omitempty" maxLength:"20" doc:"How long such mail waits, such as 72h; absent means 72h"`
+	TellAfter   string `json:"tell_after,omitempty" maxLength:"20" doc:"When the administrators are told of an account in trouble, such as 24h; absent means 24h"`
 }
 
 // User is a person.
@@ -29,7 +35,10 @@ type User struct {
 	Organisation string `json:"organisation" doc:"The id of the organisation"`
 	Address      string `json:"address" doc:"The primary address"`
 	HeaderName   string `json:"header_name,omitempty" doc:"The display name that relayd writes into From; absent leaves the field as it is"`
-	Revision     uint64 `json:"revision"`
+	// Warning is for the person: mail with this name may look forged.
+	Warning       string `json:"warning,omitempty" doc:"What receivers may think of the header name"`
+	Administrator bool   `json:"administrator" doc:"Is told of accounts in trouble"`
+	Revision      uint64 `json:"revision"`
 }
 
 // UserInput makes or changes a user. The organisation follows from the domain of
@@ -37,6 +46,8 @@ type User struct {
 type UserInput struct {
 	Address    string `json:"address" minLength:"3" maxLength:"320" doc:"The primary address, inside a domain that an organisation owns"`
 	HeaderName string `json:"header_name,omitempty" maxLength:"200" doc:"The display name for From; absent leaves the field as it is"`
+
+	Administrator bool `json:"administrator,omitempty" doc:"Is told of accounts in trouble"`
 }
 
 // Submitter is an application's credential.

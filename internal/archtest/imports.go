@@ -24,7 +24,7 @@ func homes() map[string][]string {
 		"github.com/emersion/go-msgauth":      {"relay/direct"},
 		"github.com/emersion/go-message":      {"internal/mailbox", "internal/simulator", "relay/report", "relay/sent", "relay/account"},
 		"github.com/emersion/go-sasl":         {"internal/smtpwire", "internal/mailbox", "internal/simulator", "relay/smtpd", "relay/upstream"},
-		"go.yaml.in/yaml":                     {"internal/config", "relay/provider"},
+		"go.yaml.in/yaml":                     {"internal/config", "relay/provider", "relay/oauth"},
 		"golang.org/x":                        {"cmd", "internal", "relay", "store"}, // the standard library's outer part
 	}
 }

@@ -58,7 +58,6 @@ func exceptions() []exception {
 	return []exception{
 		{"dial", "internal/apiclient", "speaks to relayd's own Unix socket, and to the API that its user names"},
 		{"dial", "cmd/relayd/demo_submit.go", "plays the application that submits to relayd"},
-		{"dial", "internal/simulator", "is a mail provider of its own, for demonstrations and tests"},
 	}
 }
 

@@ -61,6 +61,8 @@ type Config struct {
 	Sent Sent `yaml:"sent"`
 	// Delivery status notifications.
 	Reports Reports `yaml:"reports"`
+	// Mail of relayd's own about accounts in trouble. It comes from reports.from.
+	Notices Notices `yaml:"notices"`
 	// The DNS servers that relayd asks.
 	DNS DNS `yaml:"dns"`
 	// Where relayd may connect to.
@@ -191,6 +193,9 @@ type Accounts struct {
 	// The least time between two failing sign-ins of one account that nobody asked
 	// for. Providers lock accounts that fail more often.
 	SignInPause time.Duration `yaml:"sign_in_pause" min:"1m" max:"1d"`
+	// The public database of mail settings that is asked for domains of which nothing
+	// else is known; it learns the domain. Empty asks nobody.
+	SettingsDatabase string `yaml:"settings_database"`
 }
 
 // Upstream is delivery through the sender's own account.
@@ -309,4 +314,18 @@ type Admin struct {
 	Key string `yaml:"key"`
 	// Whether /metrics of a loopback address may be read without a token.
 	OpenMetrics bool `yaml:"open_metrics"`
+	// Where people reach the pages from outside, such as https://relay.acme.example:
+	// links in mails and the way back from Google and Microsoft lead there. Empty sends
+	// no links, and nobody can connect by consent.
+	PublicURL string `yaml:"public_url"`
+}
+
+// Notices says how people are told of accounts that need them.
+type Notices struct {
+	// Whether owners and administrators are told by mail.
+	Enabled bool `yaml:"enabled"`
+	// The name that such mail comes from.
+	Name string `yaml:"name"`
+	// How long the link in such a mail works.
+	LinkLifetime time.Duration `yaml:"link_lifetime" min:"1h" max:"30d"`
 }

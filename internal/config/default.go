@@ -36,7 +36,9 @@ func Default() *Config {
 			RetryThen: hour, JitterPercent: 10, GiveUpAfter: 5 * day, DelayNoticeAfter: 4 * hour,
 			UnknownWait: minute, Workers: 500, PerAccount: 5, PerDestination: 10,
 		},
-		Accounts: Accounts{VerifyTimeout: minute, SignInPause: 15 * minute},
+		Accounts: Accounts{
+			VerifyTimeout: minute, SignInPause: 15 * minute, SettingsDatabase: "https://v1.ispdb.net/",
+		},
 		Upstream: Upstream{
 			ConnectTimeout: 30 * time.Second, CommandTimeout: 5 * minute, FinalTimeout: 10 * minute,
 			IdleTimeout: 30 * time.Second, MaxAge: 10 * minute,
@@ -52,6 +54,7 @@ func Default() *Config {
 			RetryThen: 2 * hour, GiveUpAfter: 7 * day, PerMailbox: 1, IdleTimeout: minute,
 		},
 		Reports: Reports{MaxReturned: MiB},
+		Notices: Notices{Enabled: true, Name: "Mail relay", LinkLifetime: 7 * day},
 		DNS:     DNS{Timeout: 5 * time.Second, Rounds: 2},
 		Admin:   Admin{Enabled: true, Address: netip.MustParseAddrPort("127.0.0.1:8025")},
 	}

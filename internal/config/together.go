@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/mail"
 	"net/netip"
+	"net/url"
 	"strings"
 )
 
@@ -12,7 +13,7 @@ import (
 func checkTogether(c *Config) []issue {
 	var out []issue
 	for _, check := range []func(*Config) []issue{
-		checkNames, checkListeners, checkPairs, checkSchedules, checkSizes, checkDNS, checkNetwork, checkAdmin,
+		checkNames, checkAddresses, checkListeners, checkPairs, checkSchedules, checkSizes, checkDNS, checkNetwork, checkAdmin,
 	} {
 		out = append(out, check(c)...)
 	}
@@ -31,6 +32,24 @@ func checkNames(c *Config) []issue {
 	if from := c.Reports.From; from != "" {
 		if a, err := mail.ParseAddress(from); err != nil || a.Address != from {
 			out = append(out, issue{"reports.from", fmt.Sprintf("%q is not a mail address", from), "write one such as postmaster@acme.example"})
+		}
+	}
+	return out
+}
+
+// checkAddresses looks at the addresses of web servers: a password, a token or a link
+// would travel in clear.
+func checkAddresses(c *Config) []issue {
+	var out []issue
+	for _, a := range []struct{ path, text string }{
+		{"admin.public_url", c.Admin.PublicURL}, {"accounts.settings_database", c.Accounts.SettingsDatabase},
+	} {
+		if a.text == "" {
+			continue
+		}
+		u, err := url.Parse(a.text)
+		if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+			out = append(out, issue{a.path, fmt.Sprintf("%q is not the address of a web server with https", a.text), "write one such as https://relay.acme.example"})
 		}
 	}
 	return out

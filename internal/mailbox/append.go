@@ -28,31 +28,54 @@ const copyBuffer = 32 << 10
 // errShort means that the content ended before the announced size.
 var errShort = errors.New("the message ended early")
 
-// Append puts a message into a folder. The UID is 0 if the server does not tell it
-// (RFC 4315). After an *Error without a Status it is not known whether the message
-// was stored: look before it is sent again.
+// AppendLimit is how many octets the server takes in one APPEND (RFC 7889); 0 if it
+// does not tell.
+func (m *Mailbox) AppendLimit() int64 {
+	if limit, ok := m.caps.AppendLimit(); ok && limit != nil {
+		return int64(*limit)
+	}
+	return 0
+}
+
+// Place is where one message lies. Its UID means that message only as long as the
+// folder has this UIDVALIDITY (RFC 9051 §2.3.1.1).
+type Place struct {
+	Folder   string
+	UID      uint32 // 0 if it is not known
+	Validity uint32
+}
+
+// Append puts a message into a folder, as Put does, and gives its UID.
 func (m *Mailbox) Append(ctx context.Context, folder string, u Upload) (uid uint32, err error) {
+	place, err := m.Put(ctx, folder, u)
+	return place.UID, err
+}
+
+// Put puts a message into a folder. UID and UIDVALIDITY are 0 if the server does not
+// tell them (RFC 4315 §3). After an *Error without a Status it is not known whether
+// the message was stored: look before it is sent again.
+func (m *Mailbox) Put(ctx context.Context, folder string, u Upload) (Place, error) {
 	if !sendable(folder) {
-		return 0, failure(StepAppend, ErrBadValue)
+		return Place{}, failure(StepAppend, ErrBadValue)
 	}
 	if limit, ok := m.caps.AppendLimit(); ok && limit != nil && u.Size > int64(*limit) { // RFC 7889 §3
-		return 0, &Error{Step: StepAppend, Status: "NO", Code: string(imap.ResponseCodeTooBig),
+		return Place{}, &Error{Step: StepAppend, Status: "NO", Code: string(imap.ResponseCodeTooBig),
 			Text: fmt.Sprintf("the server takes at most %d octets", *limit), Err: ErrTooBig}
 	}
 	if u.Before != nil {
 		if err := u.Before(ctx); err != nil {
-			return 0, err
+			return Place{}, err
 		}
 	}
 	var stored *imap.AppendData
-	err = m.do(ctx, operation{step: StepAppend, upload: u.Size}, func() (err error) {
+	err := m.do(ctx, operation{step: StepAppend, upload: u.Size}, func() (err error) {
 		stored, err = m.upload(folder, u)
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return Place{}, err
 	}
-	return uint32(stored.UID), nil
+	return Place{Folder: folder, UID: uint32(stored.UID), Validity: stored.UIDValidity}, nil
 }
 
 // upload streams the content behind the command. If the content fails, the

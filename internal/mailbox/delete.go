@@ -18,6 +18,24 @@ func (m *Mailbox) Delete(ctx context.Context, folder string, uids ...uint32) err
 	if _, err := m.open(ctx, folder, false); err != nil {
 		return err
 	}
+	return m.remove(ctx, uids)
+}
+
+// Remove takes out the one message that lay at a place, as Delete does. It reports
+// false, and changes nothing, if the UID may mean another message by now.
+func (m *Mailbox) Remove(ctx context.Context, p Place) (bool, error) {
+	if p.UID == 0 || p.Validity == 0 {
+		return false, nil
+	}
+	opened, err := m.open(ctx, p.Folder, false)
+	if err != nil || opened.UIDValidity != p.Validity {
+		return false, err
+	}
+	return true, m.remove(ctx, []uint32{p.UID})
+}
+
+// remove works in the folder that is open.
+func (m *Mailbox) remove(ctx context.Context, uids []uint32) error {
 	var set imap.UIDSet
 	for _, uid := range uids {
 		if uid != 0 { // 0 would be written as "*"

@@ -12,7 +12,8 @@
 //  1. dial, and read the greeting: one line, of bounded length, that is no PREAUTH;
 //  2. secure: TLS from the first octet, or STARTTLS with nothing buffered behind
 //     its answer; mode "none" only towards addresses that the caller permits;
-//  3. sign in by AUTHENTICATE PLAIN or LOGIN, and ask for the capabilities again;
+//  3. sign in by AUTHENTICATE PLAIN or LOGIN, or with an access token by OAUTHBEARER or
+//     XOAUTH2, and ask for the capabilities again;
 //  4. work: each operation has a context, a deadline and a budget of octets for
 //     its answers. What breaks one of them ends the session;
 //  5. Close.

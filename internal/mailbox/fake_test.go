@@ -22,6 +22,7 @@ import (
 // meaning of their own:
 //
 //	S: …                 a line
+//	L: …                 a line from the client that is no command, such as a response
 //	raw TEXT             TEXT in one write, with \r and \\n in it
 //	flood N TEXT         TEXT, N times, without line ends
 //	lines N TEXT         TEXT as a line, N times
@@ -76,6 +77,8 @@ func (p *player) play(s script) {
 		case "", "#":
 		case "C:":
 			ok = p.expect(rest)
+		case "L:":
+			ok = p.expectLine(rest)
 		case "S:":
 			_, err := io.WriteString(p.conn, strings.NewReplacer("TAG ", p.tag+" ", "TAG@ ", "TAG ", `"TAG"`, `"`+p.tag+`"`).Replace(rest)+"\r\n")
 			ok = err == nil
@@ -122,9 +125,19 @@ func (p *player) expect(pattern string) bool {
 			p.size = p.size*10 + int64(c-'0')
 		}
 	}
+	return p.compare(command, pattern)
+}
+
+// expectLine reads a line without a tag and compares it with a pattern.
+func (p *player) expectLine(pattern string) bool {
+	line, err := p.r.ReadString('\n')
+	return err == nil && p.compare(strings.TrimRight(line, "\r\n"), pattern)
+}
+
+func (p *player) compare(got, pattern string) bool {
 	head, tail, wild := strings.Cut(pattern, "*")
-	if command != pattern && !(wild && strings.HasPrefix(command, head) && strings.HasSuffix(command, tail)) {
-		p.t.Errorf("the client sent %q, want %q", command, pattern)
+	if got != pattern && !(wild && strings.HasPrefix(got, head) && strings.HasSuffix(got, tail)) {
+		p.t.Errorf("the client sent %q, want %q", got, pattern)
 		return false
 	}
 	return true

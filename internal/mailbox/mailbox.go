@@ -12,7 +12,6 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
-	"github.com/emersion/go-sasl"
 
 	"github.com/relayd/relayd/relay"
 )
@@ -29,6 +28,7 @@ type Options struct {
 	Server   relay.Server
 	Login    string
 	Password relay.Secret
+	Token    relay.Secret // an access token, in place of the password; empty signs in by password
 
 	Roots        *x509.CertPool        // authorities to trust; nil means the system's
 	PlainAllowed func(netip.Addr) bool // where TLS mode "none" is permitted; nil means nowhere
@@ -123,48 +123,6 @@ func (m *Mailbox) Close(ctx context.Context) {
 func (m *Mailbox) drop() {
 	m.wire.end(net.ErrClosed)
 	m.client.Close() //nolint:errcheck // it is over; this waits for go-imap's reader
-}
-
-// signIn prefers AUTHENTICATE PLAIN (RFC 4616): it carries any password, while a
-// LOGIN with 8-bit characters is understood in more than one way.
-func (m *Mailbox) signIn(ctx context.Context) error {
-	if !sendable(m.options.Login) || !sendable(m.options.Password.Reveal()) {
-		return failure(StepAuth, ErrBadValue)
-	}
-	before, err := m.capabilities(ctx)
-	if err != nil {
-		return err
-	}
-	login, password := m.options.Login, m.options.Password.Reveal()
-	switch {
-	case before.Has(imap.AuthCap("PLAIN")):
-		err = m.do(ctx, operation{step: StepAuth}, func() error {
-			return m.client.Authenticate(sasl.NewPlainClient("", login, password))
-		})
-	case before.Has(imap.CapLoginDisabled): // RFC 9051 §6.2.3: then LOGIN must not be sent
-		e := failure(StepAuth, errors.New("the server takes neither LOGIN nor AUTHENTICATE PLAIN"))
-		e.Kind = KindLoginDisabled
-		return e
-	default:
-		err = m.do(ctx, operation{step: StepAuth}, func() error { return m.client.Login(login, password).Wait() })
-	}
-	if err != nil {
-		return scrub(err, password)
-	}
-	// Nothing that was said before the sign-in counts after it (RFC 9051 §6.2.3).
-	m.caps, err = m.capabilities(ctx)
-	return err
-}
-
-// scrub keeps a server that repeats the password from having it written into logs
-// and pages.
-func scrub(err error, password string) error {
-	var e *Error
-	if errors.As(err, &e) && (strings.Contains(e.Text, password) || strings.Contains(e.detail(), password)) {
-		e.Text = "(the server's words repeat what was sent, so they are not shown)"
-		e.Err = errors.New(e.Text)
-	}
-	return err
 }
 
 func (m *Mailbox) capabilities(ctx context.Context) (imap.CapSet, error) {

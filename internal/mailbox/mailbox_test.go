@@ -345,3 +345,22 @@ func TestRefusalOfAppend(t *testing.T) {
 	}
 	put(t, m, "Sent", letter)
 }
+
+func TestProbeSignsInNowhere(t *testing.T) {
+	t.Parallel()
+	s := provider(t, simulator.Personality{})
+	for _, srv := range []relay.Server{
+		server(t, s.IMAPSAddr().String(), relay.TLSImplicit),
+		server(t, s.IMAPAddr().String(), relay.TLSStartTLS),
+	} {
+		o := at(t, s)
+		o.Server, o.Login, o.Password = srv, "", ""
+		peer, err := mailbox.Probe(t.Context(), o)
+		if err != nil || !strings.HasPrefix(peer.TLS, "TLS 1.3") {
+			t.Errorf("%s: %+v, %v", srv.TLS, peer, err)
+		}
+		o.Roots = nil // nobody vouches for the certificate
+		_, err = mailbox.Probe(t.Context(), o)
+		check(t, err, mailbox.StepTLS, mailbox.KindCertificate)
+	}
+}

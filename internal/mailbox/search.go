@@ -25,9 +25,11 @@ const (
 
 // Message is a message that a search found.
 type Message struct {
-	UID     uint32
-	Arrived time.Time // its internal date (RFC 9051 §2.3.3); zero if the server told none
-	Header  Header
+	UID      uint32
+	Validity uint32    // UIDVALIDITY of the folder, without which the UID means nothing
+	Arrived  time.Time // its internal date (RFC 9051 §2.3.3); zero if the server told none
+	Size     int64     // octets, as the server counts them; some only estimate
+	Header   Header
 }
 
 // Header is some fields of a message's header: values by the field's name in lower
@@ -57,7 +59,16 @@ func (m *Mailbox) Find(ctx context.Context, folder, field, value string, others 
 		return nil, err
 	}
 	fields := append([]string{field}, others...)
-	set, err := m.search(ctx, field, value)
+	found, err := m.find(ctx, opened.NumMessages, fields, value)
+	for i := range found {
+		found[i].Validity = opened.UIDValidity
+	}
+	return found, err
+}
+
+// find looks in the folder that is open and has count messages.
+func (m *Mailbox) find(ctx context.Context, count uint32, fields []string, value string) ([]Message, error) {
+	set, err := m.search(ctx, fields[0], value)
 	if err == nil && set != nil {
 		found, err := m.matching(ctx, set, fields, value)
 		if err != nil || len(found) > 0 {
@@ -68,7 +79,7 @@ func (m *Mailbox) Find(ctx context.Context, folder, field, value string, others 
 		return nil, err
 	}
 	newest := imap.SeqSet{}
-	newest.AddRange(max(opened.NumMessages, newestScanned)-newestScanned+1, opened.NumMessages)
+	newest.AddRange(max(count, newestScanned)-newestScanned+1, count)
 	return m.matching(ctx, newest, fields, value)
 }
 
@@ -124,13 +135,13 @@ func (m *Mailbox) matching(ctx context.Context, set imap.NumSet, fields []string
 // fetch reads header fields of messages, with PEEK: nothing becomes seen.
 func (m *Mailbox) fetch(ctx context.Context, set imap.NumSet, fields []string) ([]Message, error) {
 	section := &imap.FetchItemBodySection{Specifier: imap.PartSpecifierHeader, HeaderFields: fields, Peek: true}
-	options := &imap.FetchOptions{UID: true, InternalDate: true, BodySection: []*imap.FetchItemBodySection{section}}
+	options := &imap.FetchOptions{UID: true, InternalDate: true, RFC822Size: true, BodySection: []*imap.FetchItemBodySection{section}}
 	var messages []Message
 	err := m.do(ctx, operation{step: StepSearch, limit: searchLimit}, func() error {
 		fetched, err := m.client.Fetch(set, options).Collect()
 		for _, f := range fetched {
 			if f.UID != 0 && len(f.BodySection) > 0 {
-				messages = append(messages, Message{UID: uint32(f.UID), Arrived: f.InternalDate, Header: parseHeader(f.BodySection[0].Bytes)})
+				messages = append(messages, Message{UID: uint32(f.UID), Arrived: f.InternalDate, Size: f.RFC822Size, Header: parseHeader(f.BodySection[0].Bytes)})
 			}
 		}
 		return err

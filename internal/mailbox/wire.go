@@ -22,7 +22,8 @@ type wire struct {
 	net.Conn
 	r io.Reader // what the server sends, with a greeting in front
 
-	budget atomic.Int64
+	budget    atomic.Int64
+	signingIn atomic.Bool
 
 	mu    sync.Mutex
 	cause error
@@ -57,11 +58,18 @@ func (w *wire) Read(p []byte) (int, error) {
 
 // Write remembers why it failed.
 func (w *wire) Write(p []byte) (int, error) {
-	n, err := w.Conn.Write(p)
+	octets := p
+	if w.signingIn.Load() && string(p) == "=\r\n" {
+		// go-imap writes an empty response as "=", which stands for it on the command
+		// line only; behind a challenge it is an empty line (RFC 9051 §6.2.2).
+		octets = p[1:]
+	}
+	n, err := w.Conn.Write(octets)
 	if err != nil {
 		w.note(err)
+		return n, err
 	}
-	return n, err
+	return len(p), nil
 }
 
 // The deadlines that go-imap sets are not obeyed: it takes them away again after

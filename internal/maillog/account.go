@@ -36,6 +36,30 @@ func (l *Log) AccountRestored(a *relay.Account, by string) {
 	l.write(slog.LevelInfo, "account restored", append(account(a), text(FieldBy, by))...)
 }
 
+// AccountStepDown tells that a way of sending does not work at present, and the next
+// one of the account's ladder is used.
+func (l *Log) AccountStepDown(a *relay.Account, r relay.Rung) {
+	l.write(slog.LevelWarn, "account steps down", append(account(a), slog.String("way", string(r.Way)),
+		slog.String(FieldRule, r.Rule), text(FieldReason, r.Reason), slog.Time("retry_at", r.RetryAt))...)
+}
+
+// ConsentObtained tells that a person consented to an account's being used.
+func (l *Log) ConsentObtained(g *relay.Grant) {
+	l.write(slog.LevelInfo, "consent obtained", slog.String(FieldAccount, g.ID), text(FieldAddress, g.Address), slog.String("app", g.App))
+}
+
+// ConsentEnded tells that a vendor takes a consent no more: its account needs its owner.
+func (l *Log) ConsentEnded(g *relay.Grant, reply relay.Reply) {
+	l.write(slog.LevelError, "consent ended", slog.String(FieldAccount, g.ID), text(FieldAddress, g.Address), slog.String("app", g.App),
+		text(FieldReply, reply.String()))
+}
+
+// TokenFailed tells that a vendor gave no access token: for one account or, without one,
+// for every account of the application.
+func (l *Log) TokenFailed(accountID, app string, reply relay.Reply) {
+	l.write(slog.LevelWarn, "no access token", slog.String(FieldAccount, accountID), slog.String("app", app), text(FieldReply, reply.String()))
+}
+
 // CredentialUsed tells that relayd signed in with a user's password. purpose is "send",
 // "file", "verify" or "retry".
 func (l *Log) CredentialUsed(a *relay.Account, purpose, server string) {

@@ -11,6 +11,7 @@
 //	connection.go  clients: connections, sign-ins, what was refused
 //	message.go     messages: from accepted to done
 //	account.go     accounts: verified, parked, restored
+//	told.go        who was told of it: notices and webhooks
 //	program.go     the program itself, and what its administrators did
 package maillog
 
@@ -54,6 +55,11 @@ const (
 	FieldPause     = "pause_ms"
 	FieldTook      = "took_ms"
 	FieldError     = "error"
+
+	FieldOrganisation = "organisation" // id of an organisation
+	FieldWebhook      = "webhook"      // id of a webhook
+	FieldEvent        = "event"        // type of what a webhook was told
+	FieldAttempt      = "attempt"      // which one it was; the first is 1
 )
 
 // Log writes mail events. Its methods may be called concurrently.

@@ -55,6 +55,12 @@ var events = map[string]struct {
 	"AccountDegraded":    {func(l *Log) { l.AccountDegraded(acct) }, `WARN account degraded account=acc1 address=jane@acme.example reason=the password is wrong`},
 	"AccountRestored":    {func(l *Log) { l.AccountRestored(acct, "") }, `INFO account restored account=acc1 address=jane@acme.example by=`},
 	"CredentialUsed":     {func(l *Log) { l.CredentialUsed(acct, "send", "smtp.acme.example:587") }, `INFO credential used account=acc1 address=jane@acme.example purpose=send peer=smtp.acme.example:587`},
+	"NoticeMade":         {func(l *Log) { l.NoticeMade("owner", someID, "org1", "acc1") }, `INFO notice made message=04106000000000000000000000 kind=owner organisation=org1 account=acc1`},
+	"WebhookCalled":      {called, `INFO webhook called webhook=wh1 event=account.parked status=204 attempt=1 | WARN webhook called webhook=wh1 event=account.parked status=500 attempt=2 error=answered 500`},
+	"WebhookGivenUp":     {func(l *Log) { l.WebhookGivenUp("wh1", "account.parked", 10) }, `ERROR webhook given up webhook=wh1 event=account.parked attempts=10`},
+	"WebhookDisabled":    {func(l *Log) { l.WebhookDisabled("wh1") }, `WARN webhook disabled webhook=wh1`},
+	"WebhookDropped":     {func(l *Log) { l.WebhookDropped("wh1", "account.parked", "more than 10000 calls wait") }, `WARN webhook event dropped webhook=wh1 event=account.parked reason=more than 10000 calls wait`},
+	"WebhookLost":        {func(l *Log) { l.WebhookLost("account.parked", "acc1", errors.New("disk")) }, `ERROR webhook event lost event=account.parked account=acc1 error=disk`},
 	"Started":            {func(l *Log) { l.Started("v1", "/var/lib/relayd") }, `INFO started version=v1 data_dir=/var/lib/relayd`},
 	"Listening":          {func(l *Log) { l.Listening("submission", "main", "127.0.0.1:2587", "starttls") }, `INFO listening kind=submission listener=main addr=127.0.0.1:2587 mode=starttls`},
 	"Replayed":           {func(l *Log) { l.Replayed(10, 1000, time.Second) }, `INFO queue replayed messages=10 bytes=1000 took_ms=1000`},
@@ -63,8 +69,23 @@ var events = map[string]struct {
 	"NoToken":            {func(l *Log) { l.NoToken() }, `INFO no token yet remedy=the API at an address asks for one; make it on this machine with: relayd token create NAME`},
 	"DialRefused":        {func(l *Log) { l.DialRefused("localhost:25", "not public") }, `WARN dial refused peer=localhost:25 reason=not public`},
 	"Fault":              {func(l *Log) { l.Fault("spool", someID, errors.New("disk")) }, `ERROR fault message=04106000000000000000000000 step=spool error=disk`},
-	"Draining":           {func(l *Log) { l.Draining("SIGTERM") }, `INFO draining reason=SIGTERM`},
-	"Drained":            {func(l *Log) { l.Drained(3, time.Second) }, `INFO drained waiting=3 took_ms=1000`},
+	"AccountStepDown": {func(l *Log) {
+		l.AccountStepDown(&relay.Account{ID: "acc1", Address: jane}, relay.Rung{Way: relay.WaySMTP, Rule: "auth.disabled", Reason: "off", RetryAt: epoch})
+	}, `WARN account steps down account=acc1 address=jane@acme.example way=smtp rule=auth.disabled reason=off retry_at=1970-01-01T00:00:00.000Z`},
+	"ConsentObtained": {func(l *Log) { l.ConsentObtained(&relay.Grant{ID: "acc1", Address: "jane@acme.example", App: "app1"}) },
+		`INFO consent obtained account=acc1 address=jane@acme.example app=app1`},
+	"ConsentEnded": {func(l *Log) {
+		l.ConsentEnded(&relay.Grant{ID: "acc1", Address: "jane@acme.example", App: "app1"}, relay.Reply{Code: 400, Text: "invalid_grant"})
+	}, `ERROR consent ended account=acc1 address=jane@acme.example app=app1 reply=400 invalid_grant`},
+	"TokenFailed": {func(l *Log) { l.TokenFailed("acc1", "app1", relay.Reply{Code: 503}) },
+		`WARN no access token account=acc1 app=app1 reply=503`},
+	"Draining": {func(l *Log) { l.Draining("SIGTERM") }, `INFO draining reason=SIGTERM`},
+	"Drained":  {func(l *Log) { l.Drained(3, time.Second) }, `INFO drained waiting=3 took_ms=1000`},
+}
+
+func called(l *Log) {
+	l.WebhookCalled("wh1", "account.parked", 204, 1, nil)
+	l.WebhookCalled("wh1", "account.parked", 500, 2, errors.New("answered 500"))
 }
 
 func attempt(l *Log) {

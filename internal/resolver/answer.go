@@ -76,12 +76,21 @@ type MX struct {
 	Host       string // lower case, no dot at its end; empty is the null MX (RFC 7505)
 }
 
-// record is one record of any of the four types.
+// SRV is where a service of a domain is offered (RFC 2782).
+type SRV struct {
+	Priority uint16
+	Weight   uint16
+	Port     uint16
+	Host     string // lower case, no dot at its end; empty: the service is decidedly not offered
+}
+
+// record is one record of any of the five types.
 type record struct {
 	mx   MX
+	srv  SRV
 	addr netip.Addr
 	text string
 }
 
 // size is roughly what the record takes in memory.
-func (r *record) size() int { return 64 + len(r.mx.Host) + len(r.text) }
+func (r *record) size() int { return 64 + len(r.mx.Host) + len(r.srv.Host) + len(r.text) }

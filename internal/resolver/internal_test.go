@@ -59,7 +59,7 @@ func TestCacheIsBounded(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	q := question("acme.example.", dns.TypeMX)
 	q.Id = 0x1234
-	for _, text := range []string{"acme.example. 60 IN MX 10 mx.acme.example.", "acme.example. 60 IN CNAME b.example.", `acme.example. 60 IN TXT "a\\b"`} {
+	for _, text := range []string{"acme.example. 60 IN MX 10 mx.acme.example.", "acme.example. 60 IN CNAME b.example.", `acme.example. 60 IN TXT "a\\b"`, "acme.example. 60 IN SRV 0 1 993 imap.acme.example."} {
 		rr, err := dns.NewRR(text)
 		if err != nil {
 			f.Fatal(err)
@@ -76,10 +76,12 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		c := follow(msg, "acme.example.", maxAliases)
-		for _, qtype := range []uint16{dns.TypeMX, dns.TypeA, dns.TypeAAAA, dns.TypeTXT} {
+		for _, qtype := range []uint16{dns.TypeMX, dns.TypeA, dns.TypeAAAA, dns.TypeTXT, dns.TypeSRV} {
 			for _, rec := range read(msg, c, qtype).records {
-				if rec.mx.Host != "" && !isHostName(rec.mx.Host+".") {
-					t.Errorf("host %q came through", rec.mx.Host)
+				for _, host := range []string{rec.mx.Host, rec.srv.Host} {
+					if host != "" && !isHostName(host+".") {
+						t.Errorf("host %q came through", host)
+					}
 				}
 			}
 		}

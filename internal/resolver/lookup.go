@@ -25,6 +25,22 @@ func (r *Resolver) LookupMX(ctx context.Context, domain string) (Answer[MX], err
 	return answer, nil
 }
 
+// LookupSRV gives where a service is offered, such as "_imaps._tcp.acme.example": the
+// lowest priority first and, unlike RFC 2782, the heaviest first within one. Who looks
+// for settings wants the same answer each time; who balances load draws lots himself.
+func (r *Resolver) LookupSRV(ctx context.Context, name string) (Answer[SRV], error) {
+	found, err := r.lookup(ctx, name, dns.TypeSRV)
+	if err != nil {
+		return Answer[SRV]{}, err
+	}
+	answer := collect(found, func(rec record) SRV { return rec.srv })
+	slices.SortStableFunc(answer.Records, func(a, b SRV) int {
+		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(b.Weight, a.Weight), cmp.Compare(a.Host, b.Host), cmp.Compare(a.Port, b.Port))
+	})
+	answer.Records = bounded(answer.Records)
+	return answer, nil
+}
+
 // LookupTXT gives the TXT records of a name, each as one text.
 func (r *Resolver) LookupTXT(ctx context.Context, name string) (Answer[string], error) {
 	found, err := r.lookup(ctx, name, dns.TypeTXT)

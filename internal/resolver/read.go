@@ -110,6 +110,14 @@ func decode(rr dns.RR) (record, bool) {
 		}
 		host := dns.CanonicalName(rr.Mx)
 		return record{mx: MX{rr.Preference, strings.TrimSuffix(host, ".")}}, isHostName(host)
+	case *dns.SRV:
+		srv := SRV{Priority: rr.Priority, Weight: rr.Weight, Port: rr.Port}
+		if rr.Target == "." { // RFC 2782: the service is decidedly not available
+			return record{srv: srv}, true
+		}
+		host := dns.CanonicalName(rr.Target)
+		srv.Host = strings.TrimSuffix(host, ".")
+		return record{srv: srv}, isHostName(host)
 	case *dns.TXT:
 		var text strings.Builder
 		for _, part := range rr.Txt {

@@ -1,5 +1,5 @@
 // Package resolver asks the configured DNS servers for the records that mail
-// needs: MX, A, AAAA and TXT.
+// needs: MX, A, AAAA, TXT and SRV.
 //
 // One look-up:
 //  1. the answer is in the cache, or

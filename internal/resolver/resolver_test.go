@@ -28,6 +28,11 @@ const zone = `
 	odd.example.         MX 5 bad\032name.example.
 	odd.example.         MX 6 good.example.
 	onlyodd.example.     MX 5 bad\032name.example.
+	_imaps._tcp.acme.example.  SRV 10 1 993 slow.acme.example.
+	_imaps._tcp.acme.example.  SRV 0 1 993 light.acme.example.
+	_imaps._tcp.acme.example.  SRV 0 9 994 HEAVY.acme.example.
+	_imap._tcp.acme.example.   SRV 0 0 0 .
+	_pop3s._tcp.acme.example.  SRV 0 0 995 bad\032name.example.
 	www.acme.example.    CNAME mx1.acme.example.
 	deep.example.        CNAME www.acme.example.
 	dangling.example.    CNAME nowhere.example.
@@ -132,6 +137,31 @@ func TestLookupHost(t *testing.T) {
 	answer, err := r.LookupHost(t.Context(), "ip", "deep.example")
 	if err != nil || answer.Name != "mx1.acme.example" {
 		t.Errorf("the end of the aliases is %q, %v", answer.Name, err)
+	}
+}
+
+func TestLookupSRVInOrder(t *testing.T) {
+	t.Parallel()
+	r := newResolver(t, resolvertest.New(t, zone).Addr())
+	for name, want := range map[string][]resolver.SRV{
+		"_imaps._tcp.acme.example": {
+			{0, 9, 994, "heavy.acme.example"}, {0, 1, 993, "light.acme.example"}, {10, 1, 993, "slow.acme.example"},
+		},
+		"_imap._tcp.acme.example": {{}}, // decidedly not offered
+	} {
+		got, err := r.LookupSRV(t.Context(), name)
+		if err != nil || !reflect.DeepEqual(got.Records, want) {
+			t.Errorf("%s: %v, %v; want %v", name, got.Records, err, want)
+		}
+	}
+	for name, want := range map[string]error{
+		"_pop3s._tcp.acme.example":      resolver.ErrUnusable,
+		"_submission._tcp.acme.example": resolver.ErrNotFound,
+		"acme.example":                  resolver.ErrNoData,
+	} {
+		if _, err := r.LookupSRV(t.Context(), name); !errors.Is(err, want) {
+			t.Errorf("%s: %v; want %v", name, err, want)
+		}
 	}
 }
 

@@ -3,65 +3,49 @@ package simulator
 import (
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-smtp"
+
+	"github.com/relayd/relayd/internal/simulator/fault"
 )
 
-// faults is what is to go wrong, in the order in which it was injected.
-type faults struct {
-	mu   sync.Mutex
-	list []Fault
-}
+// Fault makes something go wrong.
+type Fault = fault.Fault
 
-func (f *faults) inject(fault Fault) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.list = append(f.list, fault)
-}
+// Place is where a Fault strikes.
+type Place = fault.Place
 
-func (f *faults) clear() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.list = nil
-}
+// The places; package fault tells what each is.
+const (
+	AtAuth         = fault.AtAuth
+	AtMail         = fault.AtMail
+	AtRcpt         = fault.AtRcpt
+	AtData         = fault.AtData
+	AfterData      = fault.AfterData
+	AtLogin        = fault.AtLogin
+	AtList         = fault.AtList
+	AtSearch       = fault.AtSearch
+	AtAppend       = fault.AtAppend
+	AfterAppend    = fault.AfterAppend
+	AtSMTPDial     = fault.AtSMTPDial
+	AtIMAPDial     = fault.AtIMAPDial
+	AtMXDelivery   = fault.AtMXDelivery
+	AtAuthorize    = fault.AtAuthorize
+	AtToken        = fault.AtToken
+	AtDevice       = fault.AtDevice
+	AtRevoke       = fault.AtRevoke
+	AtGraphSend    = fault.AtGraphSend
+	AfterGraphSend = fault.AfterGraphSend
+	AtGraphRead    = fault.AtGraphRead
+	AtGmailSend    = fault.AtGmailSend
+	AfterGmailSend = fault.AfterGmailSend
+	AtGmailRead    = fault.AtGmailRead
+)
 
-// strike gives the first fault for the place and one of the names, and counts it.
-func (f *faults) strike(at Place, names ...string) (Fault, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for i, fault := range f.list {
-		if fault.At != at || !concerns(fault, names) {
-			continue
-		}
-		switch fault.Times {
-		case 0:
-		case 1:
-			f.list = append(f.list[:i:i], f.list[i+1:]...)
-		default:
-			f.list[i].Times--
-		}
-		return fault, true
-	}
-	return Fault{}, false
-}
-
-func concerns(fault Fault, names []string) bool {
-	if fault.Who == "" {
-		return true
-	}
-	for _, name := range names {
-		if strings.EqualFold(name, fault.Who) {
-			return true
-		}
-	}
-	return false
-}
-
-// smtpError is the reply of a fault as go-smtp wants it.
-func (f Fault) smtpError() *smtp.SMTPError {
-	code, rest, _ := strings.Cut(f.Reply, " ")
+// smtpReply is a reply such as "550 5.1.1 No such user" as go-smtp wants it.
+func smtpReply(reply string) *smtp.SMTPError {
+	code, rest, _ := strings.Cut(reply, " ")
 	number, err := strconv.Atoi(code)
 	if err != nil {
 		return &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "Simulated fault"}
@@ -69,8 +53,12 @@ func (f Fault) smtpError() *smtp.SMTPError {
 	e := &smtp.SMTPError{Code: number, EnhancedCode: smtp.NoEnhancedCode, Message: rest}
 	word, text, _ := strings.Cut(rest, " ")
 	var parts smtp.EnhancedCode
-	for i, digits := range strings.SplitN(word, ".", 3) {
-		if parts[i], err = strconv.Atoi(digits); err != nil {
+	digits := strings.Split(word, ".")
+	if len(digits) != len(parts) {
+		return e
+	}
+	for i := range parts {
+		if parts[i], err = strconv.Atoi(digits[i]); err != nil {
 			return e
 		}
 	}
@@ -78,9 +66,9 @@ func (f Fault) smtpError() *smtp.SMTPError {
 	return e
 }
 
-// imapError is the reply of a fault as go-imap wants it.
-func (f Fault) imapError() *imap.Error {
-	status, rest, _ := strings.Cut(f.Reply, " ")
+// imapReply is a reply such as "NO [OVERQUOTA] Full" as go-imap wants it.
+func imapReply(reply string) *imap.Error {
+	status, rest, _ := strings.Cut(reply, " ")
 	if status != "NO" && status != "BAD" {
 		return &imap.Error{Type: imap.StatusResponseTypeNo, Text: "Simulated fault"}
 	}

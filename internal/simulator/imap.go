@@ -1,30 +1,59 @@
 package simulator
 
 import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"io"
+	"slices"
+
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
 	"github.com/emersion/go-imap/v2/imapserver/imapmemserver"
+	"github.com/emersion/go-sasl"
+
+	"github.com/relayd/relayd/internal/simulator/oauthsim"
 )
 
 // session is one connection to the mailboxes: go-imap's memory server, with the
-// special use of folders and with faults.
+// special use of folders, with tokens and with faults.
 type session struct {
 	*imapmemserver.UserSession // nil before the sign-in
 
 	provider *Simulator
 	conn     *imapserver.Conn
 	user     *user
+	private  bool // came through the simulator's own door
 }
 
-var _ imapserver.SessionIMAP4rev2 = (*session)(nil)
+var (
+	_ imapserver.SessionIMAP4rev2 = (*session)(nil)
+	_ imapserver.SessionSASL      = (*session)(nil)
+)
 
-func (s *Simulator) newIMAPSession(c *imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
-	if fault, hit := s.faults.strike(AtIMAPDial); hit {
-		e := fault.imapError()
-		e.Type = imap.StatusResponseTypeBye
-		return nil, nil, e
+// imapServer makes a server. Without a configuration it takes a connection for
+// secured.
+func (s *Simulator) imapServer(starttls *tls.Config, private bool) *imapserver.Server {
+	return imapserver.New(&imapserver.Options{
+		NewSession: func(c *imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
+			return s.newIMAPSession(c, private)
+		},
+		Caps:         s.imapCaps(),
+		TLSConfig:    starttls,
+		InsecureAuth: starttls == nil,
+		Logger:       logger{s.options.Logger},
+	})
+}
+
+func (s *Simulator) newIMAPSession(c *imapserver.Conn, private bool) (imapserver.Session, *imapserver.GreetingData, error) {
+	if !private {
+		if fault, hit := s.Strike(s.life, AtIMAPDial); hit {
+			e := imapReply(fault.Reply)
+			e.Type = imap.StatusResponseTypeBye
+			return nil, nil, e
+		}
 	}
-	return &session{provider: s, conn: c}, &imapserver.GreetingData{}, nil
+	return &session{provider: s, conn: c, private: private}, &imapserver.GreetingData{}, nil
 }
 
 func (s *Simulator) imapCaps() imap.CapSet {
@@ -44,19 +73,21 @@ func (s *Simulator) imapCaps() imap.CapSet {
 }
 
 // strike answers with a fault, or closes the connection.
-func (s *session) strike(at Place) error {
-	var login string
-	if s.user != nil {
-		login = s.user.account.Login
+func (s *session) strike(at Place, names ...string) error {
+	if s.private {
+		return nil
 	}
-	fault, hit := s.provider.faults.strike(at, login)
+	if s.user != nil {
+		names = append(names, s.user.account.Login)
+	}
+	fault, hit := s.provider.Strike(s.provider.life, at, names...)
 	if !hit {
 		return nil
 	}
 	if fault.Hangup {
 		s.conn.NetConn().Close() //nolint:errcheck // that is the fault
 	}
-	return fault.imapError()
+	return imapReply(fault.Reply)
 }
 
 // Close ends the session.
@@ -67,17 +98,45 @@ func (s *session) Close() error {
 	return s.UserSession.Close()
 }
 
-// Login signs in.
+// Login signs in with a password.
 func (s *session) Login(login, password string) error {
-	if fault, hit := s.provider.faults.strike(AtLogin, login); hit {
-		if fault.Hangup {
-			s.conn.NetConn().Close() //nolint:errcheck // that is the fault
+	return s.signIn(login, func() (*user, error) {
+		if s.private {
+			if u := s.provider.byLogin(login); u != nil {
+				return u, nil
+			}
+			return nil, errRefused
 		}
-		return fault.imapError()
+		return s.provider.byPassword(login, password)
+	})
+}
+
+// AuthenticateMechanisms are those of the provider.
+func (s *session) AuthenticateMechanisms() []string {
+	return s.provider.options.Personality.Mechanisms
+}
+
+// Authenticate starts a sign-in with a mechanism.
+func (s *session) Authenticate(mechanism string) (sasl.Server, error) {
+	p := s.provider.options.Personality
+	if !slices.Contains(p.Mechanisms, mechanism) {
+		return nil, imapReply("NO Unsupported authentication mechanism")
 	}
-	u := s.provider.byLogin(login)
-	if u == nil || !u.passwordIs(password) {
-		return imapserver.ErrAuthFailed
+	return saslServer(mechanism, p.BearerChallenge, s.Login, func(name, token string) error {
+		return s.signIn(name, func() (*user, error) { return s.provider.byToken(name, token, oauthsim.UseIMAP) })
+	})
+}
+
+func (s *session) signIn(login string, open func() (*user, error)) error {
+	if err := s.strike(AtLogin, login); err != nil {
+		return err
+	}
+	u, err := open()
+	switch {
+	case errors.Is(err, errNeedsAppPassword):
+		return imapReply("NO [ALERT] Application-specific password required: https://support.google.com/accounts/answer/185833 (Failure)")
+	case err != nil:
+		return imapReply(s.provider.options.Personality.LoginRefusal)
 	}
 	s.user, s.UserSession = u, imapmemserver.NewUserSession(u.store)
 	return nil
@@ -113,7 +172,7 @@ func (s *session) Append(name string, r imap.LiteralReader, options *imap.Append
 	if err := s.strike(AtAppend); err != nil {
 		return nil, err
 	}
-	data, err := s.UserSession.Append(name, r, options)
+	data, err := s.append(name, r, options)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +184,28 @@ func (s *session) Append(name string, r imap.LiteralReader, options *imap.Append
 		return nil, nil // the memory server would tell the UID all the same
 	}
 	return data, nil
+}
+
+// append stores a message as the personality does.
+func (s *session) append(name string, r imap.LiteralReader, options *imap.AppendOptions) (*imap.AppendData, error) {
+	p := &s.provider.options.Personality
+	if !p.AppendReplaces && p.AllFolder == "" {
+		return s.UserSession.Append(name, r, options)
+	}
+	var content bytes.Buffer
+	if _, err := content.ReadFrom(io.LimitReader(r, s.provider.options.MessageSize+1)); err != nil {
+		return nil, err
+	}
+	if int64(content.Len()) > s.provider.options.MessageSize {
+		return nil, imapReply("NO [TOOBIG] Message too large")
+	}
+	if !s.user.has(name) {
+		return nil, imapReply("NO [TRYCREATE] No such mailbox")
+	}
+	if p.AppendReplaces {
+		return s.user.replace(name, content.Bytes(), options)
+	}
+	return s.user.add(name, content.Bytes(), options)
 }
 
 // Search searches, unless a fault is due.

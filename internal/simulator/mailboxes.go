@@ -1,13 +1,11 @@
 package simulator
 
 import (
-	"bytes"
 	"crypto/subtle"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
@@ -24,9 +22,13 @@ type user struct {
 	account Account
 	store   *imapmemserver.User
 
+	all string // the folder of everything, if there is one
+
 	mu       sync.Mutex
 	password string
 	folders  []folder
+	left     int // messages that may still be sent; negative means any number
+	slots    int // connections that may submit
 }
 
 func (u *user) passwordIs(password string) bool {
@@ -52,15 +54,19 @@ type folder struct {
 	use  imap.MailboxAttr
 }
 
-func newUser(a Account, p Personality) (*user, error) {
+func newUser(a Account, p *Personality) (*user, error) {
 	if a.Login == "" {
 		a.Login = a.Address
 	}
-	u := &user{account: a, password: a.Password, store: imapmemserver.NewUser(a.Login, a.Password)}
-	wanted := []folder{{name: "INBOX"}, {name: "Drafts", use: imap.MailboxAttrDrafts},
-		{name: "Junk", use: imap.MailboxAttrJunk}, {name: "Trash", use: imap.MailboxAttrTrash}}
+	u := &user{account: a, password: a.Password, store: imapmemserver.NewUser(a.Login, a.Password),
+		all: p.AllFolder, left: -1}
+	wanted := []folder{{name: "INBOX"}, {name: p.DraftsFolder, use: imap.MailboxAttrDrafts},
+		{name: p.JunkFolder, use: imap.MailboxAttrJunk}, {name: p.TrashFolder, use: imap.MailboxAttrTrash}}
 	if p.SentFolder != "-" {
 		wanted = append(wanted, folder{name: p.SentFolder, use: imap.MailboxAttrSent})
+	}
+	if p.AllFolder != "" {
+		wanted = append(wanted, folder{name: p.AllFolder, use: imap.MailboxAttrAll})
 	}
 	for _, name := range p.Folders {
 		wanted = append(wanted, folder{name: name})
@@ -108,21 +114,19 @@ func (u *user) rename(from, to string) error {
 	return nil
 }
 
-// put stores a message.
-func (u *user) put(folder string, content []byte, at time.Time, flags ...imap.Flag) error {
-	_, err := u.store.Append(folder, literal{bytes.NewReader(content)}, &imap.AppendOptions{Time: at, Flags: flags})
-	if err != nil {
-		return fmt.Errorf("put a message into %q of %s: %w", folder, u.account.Address, err)
-	}
-	return nil
+// has reports whether there is such a folder.
+func (u *user) has(name string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.ContainsFunc(u.folders, func(f folder) bool { return f.name == name })
 }
 
-// sentFolder is where the provider files sent mail itself.
-func (u *user) sentFolder() (string, bool) {
+// forUse gives the folder for a use.
+func (u *user) forUse(use imap.MailboxAttr) (name string, ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, f := range u.folders {
-		if f.use == imap.MailboxAttrSent {
+		if f.use == use {
 			return f.name, true
 		}
 	}
@@ -160,9 +164,3 @@ func (u *user) list(w *imapserver.ListWriter, ref string, patterns []string, opt
 	}
 	return nil
 }
-
-// literal is content in memory as go-imap wants to read it.
-type literal struct{ *bytes.Reader }
-
-// Size is the length in octets.
-func (l literal) Size() int64 { return l.Reader.Size() }

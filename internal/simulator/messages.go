@@ -2,7 +2,6 @@ package simulator
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"time"
 
@@ -19,17 +18,23 @@ type Message struct {
 }
 
 // Messages gives what lies in a folder of an account, oldest first. It looks
-// through the IMAP port, as any mail program would.
+// through a door of its own, where no fault strikes.
 func (s *Simulator) Messages(ctx context.Context, address, folder string) ([]Message, error) {
 	u := s.byAddress(address)
 	if u == nil {
 		return nil, fmt.Errorf("there is no account %s", address)
 	}
-	client, err := s.signIn(ctx, u)
+	conn, err := s.door.enter(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("reach the simulator's mailboxes: %w", err)
 	}
+	client := imapclient.New(conn, nil)
 	defer client.Close() //nolint:errcheck // it was read
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	if err := client.Login(u.account.Login, "").Wait(); err != nil {
+		return nil, fmt.Errorf("sign in as %s: %w", u.account.Login, err)
+	}
 	selected, err := client.Select(folder, &imap.SelectOptions{ReadOnly: true}).Wait()
 	if err != nil {
 		return nil, fmt.Errorf("open folder %q of %s: %w", folder, address, err)
@@ -45,20 +50,6 @@ func (s *Simulator) Messages(ctx context.Context, address, folder string) ([]Mes
 		return nil, fmt.Errorf("read folder %q of %s: %w", folder, address, err)
 	}
 	return messagesOf(fetched), nil
-}
-
-func (s *Simulator) signIn(ctx context.Context, u *user) (*imapclient.Client, error) {
-	dialer := tls.Dialer{Config: &tls.Config{RootCAs: s.Roots(), ServerName: "localhost", MinVersion: tls.VersionTLS12}}
-	conn, err := dialer.DialContext(ctx, "tcp", s.imaps.String())
-	if err != nil {
-		return nil, fmt.Errorf("reach the simulator's mailboxes: %w", err)
-	}
-	client := imapclient.New(conn, nil)
-	if err := client.Login(u.account.Login, u.currentPassword()).Wait(); err != nil {
-		client.Close() //nolint:errcheck // it is given up
-		return nil, fmt.Errorf("sign in as %s: %w", u.account.Login, err)
-	}
-	return client, nil
 }
 
 func messagesOf(fetched []*imapclient.FetchMessageBuffer) []Message {

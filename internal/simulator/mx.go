@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
+
+	"github.com/relayd/relayd/internal/simulator/fault"
 )
 
 // MXOptions describe a receiving mail server.
@@ -28,11 +30,13 @@ type MXOptions struct {
 // MX is a receiving mail server without accounts. It keeps what it is given.
 type MX struct {
 	options MXOptions
-	faults  faults
+	faults  fault.List
 	servers *servers
 	server  *smtp.Server
 	root    *authority
 	addr    net.Addr
+	life    context.Context // ends with the server
+	end     context.CancelFunc
 
 	mu     sync.Mutex
 	mail   []Mail
@@ -61,9 +65,11 @@ func StartMX(ctx context.Context, o MXOptions) (*MX, error) {
 	if err := m.build(); err != nil {
 		return nil, err
 	}
+	m.life, m.end = context.WithCancel(ctx)
 	address := net.JoinHostPort(o.Host, strconv.Itoa(o.Port))
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
+		m.end()
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
 	m.addr = listener.Addr()
@@ -75,7 +81,7 @@ func StartMX(ctx context.Context, o MXOptions) (*MX, error) {
 func (m *MX) build() error {
 	m.server = smtp.NewServer(smtp.BackendFunc(m.newDelivery))
 	m.server.Domain = m.options.Names[0]
-	m.server.MaxMessageBytes, m.server.MaxRecipients = DefaultMessageSize, maxRecipients
+	m.server.MaxMessageBytes, m.server.MaxRecipients = DefaultMessageSize, 100 // RFC 5321 §4.5.3.1.8
 	m.server.ReadTimeout, m.server.WriteTimeout = ioTimeout, ioTimeout
 	m.server.EnableSMTPUTF8 = true
 	m.server.ErrorLog = logger{m.options.Logger}
@@ -89,7 +95,10 @@ func (m *MX) build() error {
 
 // Close ends the server.
 func (m *MX) Close() {
-	m.servers.close(func() { m.server.Close() }) //nolint:errcheck // it only tells that it was closed before
+	m.servers.close(func() {
+		m.end()
+		m.server.Close() //nolint:errcheck // it only tells that it was closed before
+	})
 }
 
 // Addr is where it listens.
@@ -99,10 +108,10 @@ func (m *MX) Addr() net.Addr { return m.addr }
 func (m *MX) RootPEM() []byte { return m.root.pem() }
 
 // Inject makes something go wrong, at AtMail, AtRcpt or AtMXDelivery.
-func (m *MX) Inject(f Fault) { m.faults.inject(f) }
+func (m *MX) Inject(f Fault) { m.faults.Inject(f) }
 
 // ClearFaults takes back every fault.
-func (m *MX) ClearFaults() { m.faults.clear() }
+func (m *MX) ClearFaults() { m.faults.Clear() }
 
 // Received gives all mail that came, oldest first.
 func (m *MX) Received() []Mail {
@@ -145,7 +154,7 @@ type delivery struct {
 
 // Mail takes any sender.
 func (d *delivery) Mail(from string, _ *smtp.MailOptions) error {
-	if fault, hit := d.mx.faults.strike(AtMail, from); hit {
+	if fault, hit := d.mx.faults.Strike(d.mx.life, AtMail, from); hit {
 		return hangup(d.conn, fault)
 	}
 	d.from = from
@@ -154,7 +163,7 @@ func (d *delivery) Mail(from string, _ *smtp.MailOptions) error {
 
 // Rcpt takes the recipients of its domains.
 func (d *delivery) Rcpt(to string, _ *smtp.RcptOptions) error {
-	if fault, hit := d.mx.faults.strike(AtRcpt, to); hit {
+	if fault, hit := d.mx.faults.Strike(d.mx.life, AtRcpt, to); hit {
 		return hangup(d.conn, fault)
 	}
 	own := func(name string) bool { return strings.EqualFold(name, domain(to)) }
@@ -172,7 +181,7 @@ func (d *delivery) Data(r io.Reader) error {
 		d.conn.Conn().Close() //nolint:errcheck // what follows a broken message must not be read as commands
 		return err
 	}
-	if fault, hit := d.mx.faults.strike(AtMXDelivery, append([]string{d.from}, d.to...)...); hit {
+	if fault, hit := d.mx.faults.Strike(d.mx.life, AtMXDelivery, append([]string{d.from}, d.to...)...); hit {
 		return hangup(d.conn, fault)
 	}
 	_, secured := d.conn.TLSConnectionState()

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"time"
+
+	"github.com/relayd/relayd/internal/simulator/oauthsim"
 )
 
 // Options describe a provider.
@@ -16,6 +19,12 @@ type Options struct {
 	Names       []string // more names for the certificate, beside Host, localhost and mail.example
 	Accounts    []Account
 	Personality Personality
+	// OAuthClients are the applications that may ask for tokens; AddOAuthClient adds more.
+	OAuthClients []OAuthClient
+	// HTTP are more handlers of the HTTPS server, by the pattern of http.ServeMux;
+	// Handle adds more. The server speaks HTTP/1.1 only, so that a handler may tie a
+	// sign-in to a connection, which it knows by Request.RemoteAddr.
+	HTTP map[string]http.Handler
 	// Forward takes mail for addresses that are not the provider's own, after it
 	// was put into the outbox. An error is answered 451. It may be nil.
 	Forward     func(ctx context.Context, m Mail) error
@@ -32,65 +41,33 @@ type Ports struct {
 	Submissions int // implicit TLS
 	IMAP        int // STARTTLS
 	IMAPS       int // implicit TLS
+	HTTPS       int // OAuth, Graph, the Gmail API and the simulator's own administration
 }
 
 // Account is a mailbox with its owner.
 type Account struct {
-	Address  string // as it stands in mail
-	Login    string // user name of both servers; empty means Address
-	Password string
+	Address   string // as it stands in mail
+	Login     string // user name of both servers; empty means Address
+	Password  string
+	Aliases   []string // more addresses that it may send as
+	Delegates []string // addresses of other accounts that may open it and send as it: a shared mailbox
 }
 
-// Personality is how a provider behaves. The zero value is a plain provider: it
-// keeps From and Message-ID, files nothing itself, and announces its folders.
-type Personality struct {
-	FilesSent      bool     // puts a copy of submitted mail into the Sent folder itself
-	SentFolder     string   // its name; empty means "Sent"; "-" means that there is none
-	HideSpecialUse bool     // does not announce which folder is for what (RFC 6154)
-	NoUIDPlus      bool     // neither tells UIDs nor takes out single messages (RFC 4315)
-	Folders        []string // more folders
-	AnySender      bool     // takes every MAIL FROM; else only the account's own address
-	ReplaceFrom    string   // puts this value into the From field of what is submitted
-	ReplaceID      string   // puts this value into the Message-ID field
-}
+// OAuthClient is an application that may ask for tokens.
+type OAuthClient = oauthsim.Client
+
+// OAuthBehaviour is how the provider treats such applications.
+type OAuthBehaviour = oauthsim.Behaviour
 
 // Mail is one message as it was handed over.
 type Mail struct {
 	At      time.Time
+	Via     string   // "smtp", "graph", "gmail" or the name that a handler gave; empty at an MX
 	User    string   // who had signed in; empty at an MX
 	From    string   // MAIL FROM
-	To      []string // RCPT TO
-	Content []byte   // as it was sent
+	To      []string // RCPT TO, or the recipients of the header
+	Content []byte   // as it was sent on
 	TLS     bool
-}
-
-// Place is where a Fault strikes.
-type Place string
-
-// The places.
-const (
-	AtAuth       Place = "auth"         // AUTH of submission
-	AtMail       Place = "mail"         // MAIL FROM
-	AtRcpt       Place = "rcpt"         // RCPT TO
-	AtData       Place = "data"         // after the final dot, before anything is stored
-	AfterData    Place = "data stored"  // after the message was stored, instead of the answer
-	AtLogin      Place = "login"        // sign-in to IMAP
-	AtList       Place = "list"         // LIST
-	AtSearch     Place = "search"       // SEARCH
-	AtAppend     Place = "append"       // APPEND, before anything is stored
-	AfterAppend  Place = "append done"  // APPEND, after the message was stored
-	AtSMTPDial   Place = "smtp connect" // a new connection to submission
-	AtIMAPDial   Place = "imap connect" // a new connection to IMAP
-	AtMXDelivery Place = "mx"           // the final dot at an MX
-)
-
-// Fault makes something go wrong.
-type Fault struct {
-	At     Place
-	Times  int    // how often; 0 means until it is taken back by ClearFaults
-	Who    string // the address or login concerned: sender, recipient or user; empty means any
-	Reply  string // the answer, such as "550 5.1.1 No such user" or "NO [OVERQUOTA] Full"
-	Hangup bool   // closes the connection instead of answering
 }
 
 func (o *Options) fill() error {
@@ -103,9 +80,7 @@ func (o *Options) fill() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Personality.SentFolder == "" {
-		o.Personality.SentFolder = "Sent"
-	}
+	o.Personality.fill()
 	return loopback(o.Host)
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/relayd/relayd/internal/bearer"
 	"github.com/relayd/relayd/relay"
 )
 
@@ -124,22 +125,32 @@ func (c *Client) signedIn(reply Reply, sent []string) error {
 }
 
 // scrub keeps a server that repeats our secret from having it written into logs
-// and pages. The secret is what stands last: in PLAIN behind the NULs, in LOGIN in
-// the second response.
+// and pages.
 func scrub(reply Reply, sent []string) Reply {
 	all := strings.Join(reply.Lines, " ")
 	for i, response := range sent {
-		secrets := []string{response}
-		plain, _ := base64.StdEncoding.DecodeString(response)
-		if nul := bytes.LastIndexByte(plain, 0); nul >= 0 || i > 0 {
-			secrets = append(secrets, string(plain[nul+1:]))
-		}
-		for _, secret := range secrets {
-			if secret != "" && strings.Contains(all, secret) {
-				reply.Lines = []string{"(the server's words repeat what was sent, so they are not shown)"}
-				return reply
-			}
+		if bearer.Repeats(all, response) || bearer.Repeats(all, secretOf(response, i)) {
+			reply.Lines = []string{"(the server's words repeat what was sent, so they are not shown)"}
+			return reply
 		}
 	}
 	return reply
+}
+
+// secretOf finds the secret in the response at position i of an exchange: in OAUTHBEARER
+// and XOAUTH2 it is the token, in PLAIN what stands behind the last NUL, and in LOGIN
+// the whole second response.
+func secretOf(response string, i int) string {
+	plain, err := base64.StdEncoding.DecodeString(response)
+	if err != nil {
+		return "" // "=", the empty response
+	}
+	if _, token, found := bytes.Cut(plain, []byte("\x01auth=Bearer ")); found {
+		token, _, _ = bytes.Cut(token, []byte{1})
+		return string(token)
+	}
+	if nul := bytes.LastIndexByte(plain, 0); nul >= 0 || i > 0 {
+		return string(plain[nul+1:])
+	}
+	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/relayd/relayd/internal/bearer"
 	"github.com/relayd/relayd/relay"
 )
 
@@ -21,10 +22,29 @@ var (
 	errChallenge = errors.New("the server asks more than the mechanism has")
 )
 
+// MechanismsFor are the ways of signing in to the SMTP server of an account: by token
+// where it has one, and never by password then.
+func MechanismsFor(c *relay.Credentials) []ClientMechanism {
+	if c.Bearer() {
+		return BearerMechanisms(c.SMTPLogin(), c.Account.SMTP.Host, c.Account.SMTP.Port, c.Token)
+	}
+	return PasswordMechanisms(c.SMTPLogin(), c.Password)
+}
+
 // PasswordMechanisms are the ways of signing in with a password, the best one
 // first. Under TLS both are equal in strength; PLAIN is the standard.
 func PasswordMechanisms(login string, password relay.Secret) []ClientMechanism {
 	return []ClientMechanism{&plainMechanism{login, password}, &loginMechanism{login: login, password: password}}
+}
+
+// BearerMechanisms are the ways of signing in with an access token, the best one
+// first. host and port are those that the connection was made to.
+func BearerMechanisms(login, host string, port int, token relay.Secret) []ClientMechanism {
+	var all []ClientMechanism
+	for _, m := range bearer.Mechanisms(login, host, port, token) {
+		all = append(all, m)
+	}
+	return all
 }
 
 // plainMechanism is PLAIN (RFC 4616).

@@ -14,6 +14,9 @@ type problem struct {
 	field   string
 	message string
 	pause   time.Duration // before a sign-in may be tried again without a person
+
+	skip     bool // nothing is wrong: the step is not needed, or cannot be taken
+	stepDown bool // the provider does not let this way be used; another one may
 }
 
 // wording is how one of the two servers is called, and its usual ports.
@@ -25,7 +28,10 @@ type wording struct {
 }
 
 func (t *trouble) words() wording {
-	if t.side == sending {
+	switch {
+	case t.web != "":
+		return wording{name: nameOf(t.web), protocol: "HTTPS", implicit: 443}
+	case t.side == sending:
 		return wording{name: "the outgoing server", protocol: "SMTP", implicit: 465, starttls: 587}
 	}
 	return wording{name: "the incoming server", protocol: "IMAP", implicit: 993, starttls: 143}
@@ -39,6 +45,8 @@ func (t *trouble) words() wording {
 func (t *trouble) explain() *problem {
 	var p *problem
 	switch t.where {
+	case relay.AtToken:
+		p = t.explainToken()
 	case relay.AtConnect:
 		p = t.explainConnect()
 	case relay.AtTLS:
@@ -50,12 +58,40 @@ func (t *trouble) explain() *problem {
 	default:
 		p = t.explainRest()
 	}
-	p.pause = t.class.Pause
+	p.pause, p.stepDown = t.class.Pause, t.class.OtherTransport
 	return p
 }
 
-// blame makes the problem of one setting of this server.
+// explainToken is for a token endpoint that gives no access token.
+func (t *trouble) explainToken() *problem {
+	field := "consent"
+	switch {
+	case t.class.Action == relay.ActionHoldApp:
+		field = "app"
+	case t.class.Action == relay.ActionRetry || t.class.Action == relay.ActionSlow:
+		field = ""
+	}
+	return &problem{field: field, message: fmt.Sprintf("The provider's sign-in service gives no access%s. %s",
+		t.said(), t.remedy("Connect the account again."))}
+}
+
+// explainWebAuth is for an API that refuses the sign-in.
+func (t *trouble) explainWebAuth() *problem {
+	if t.web != relay.WayEWS {
+		return &problem{field: "consent", message: fmt.Sprintf("%s refuses the access that was given%s. %s", t.words().name, t.said(), t.remedy("Connect the account again."))}
+	}
+	return &problem{field: "password", message: fmt.Sprintf("%s refuses the user name %s with this password%s. %s", t.server.Host, t.login, t.said(),
+		t.remedy(`Check the password, and the form of the user name: DOMAIN\name or name@domain.`))}
+}
+
+// blame makes the problem of one setting of this server. An API has only its address.
 func (t *trouble) blame(setting, format string, args ...any) *problem {
+	switch {
+	case t.web == relay.WayEWS:
+		return &problem{field: "ews.url", message: fmt.Sprintf(format, args...)}
+	case t.web != "":
+		return &problem{message: fmt.Sprintf(format, args...)}
+	}
 	return &problem{field: string(t.side) + "." + setting, message: fmt.Sprintf(format, args...)}
 }
 
@@ -63,6 +99,8 @@ func (t *trouble) explainConnect() *problem {
 	w, host, port := t.words(), t.server.Host, t.server.Port
 	kind, _ := t.local()
 	switch {
+	case t.web != "" && kind != "dns" && kind != "address refused":
+		return t.blame("", "%s does not answer at %s: check the address; a firewall may also be in between.", w.name, host)
 	case kind == "dns":
 		return t.blame("host", "There is no server with the name %s: check how it is spelled.", host)
 	case kind == "address refused" && t.dialed:
@@ -85,6 +123,8 @@ func (t *trouble) explainTLS() *problem {
 	w, host, port := t.words(), t.server.Host, t.server.Port
 	kind, detail := t.local()
 	switch {
+	case t.web != "" && kind != "certificate":
+		return t.blame("", "No secure connection could be made to %s: check the address.", host)
 	case t.plain:
 		return t.blame("tls", "Port %d of %s does not begin with TLS: this port speaks STARTTLS. Choose STARTTLS, or port %d with implicit TLS.", port, host, w.implicit)
 	case kind == "starttls missing" || kind == "":
@@ -115,6 +155,9 @@ func (t *trouble) explainCertificate(detail string) *problem {
 var unknownUser = regexp.MustCompile(`(?i)\b(unknown|no such|invalid|bad) (user|login|account|mailbox)\b|\buser(name)? (unknown|not found|does not exist)\b`)
 
 func (t *trouble) explainAuth() *problem {
+	if t.web != "" {
+		return t.explainWebAuth()
+	}
 	w := t.words()
 	kind, _ := t.local()
 	switch {
@@ -126,6 +169,9 @@ func (t *trouble) explainAuth() *problem {
 		return &problem{message: fmt.Sprintf("%s broke off during the sign-in: try again later.", t.server.Host)}
 	case temporary(t.reply):
 		return &problem{message: fmt.Sprintf("%s cannot check the password at the moment%s: try again later.", t.server.Host, t.said())}
+	case t.bearer:
+		return &problem{field: "consent", message: fmt.Sprintf("%s refuses the access that was given for %s%s. %s",
+			t.server.Host, t.login, t.said(), t.remedy("Connect the account again."))}
 	case unknownUser.MatchString(t.reply.Text):
 		return t.blame("login", "%s does not know the user name %s%s: many providers want the whole address.", t.server.Host, t.login, t.said())
 	}

@@ -97,3 +97,35 @@ func TestSameMailbox(t *testing.T) {
 		}
 	}
 }
+
+// APIs and access tokens have their own words.
+func TestExplainWithoutAPassword(t *testing.T) {
+	t.Parallel()
+	said := func(code int, text string) relay.Reply { return relay.Reply{Code: code, Text: text} }
+	for _, test := range []struct {
+		name    string
+		trouble trouble
+		field   string
+		words   string
+	}{
+		{"no such Exchange server", trouble{web: relay.WayEWS, where: relay.AtConnect, reply: relay.Local("dns", "")}, "ews.url", "no server with the name"},
+		{"a private address", trouble{web: relay.WayEWS, where: relay.AtConnect, reply: relay.Local("address refused", "")}, "ews.url", "operator can permit it"},
+		{"nothing answers", trouble{web: relay.WayGraph, where: relay.AtConnect, reply: relay.Local("timeout", "")}, "", "Microsoft Graph does not answer"},
+		{"certificate", trouble{web: relay.WayEWS, where: relay.AtTLS, reply: relay.Local("certificate", "expired")}, "ews.url", "has expired"},
+		{"no TLS", trouble{web: relay.WayEWS, where: relay.AtTLS, reply: relay.Local("handshake", "x")}, "ews.url", "No secure connection"},
+		{"wrong password", trouble{web: relay.WayEWS, where: relay.AtAuth, reply: said(401, "no")}, "password", "DOMAIN"},
+		{"refused token", trouble{web: relay.WayGraph, where: relay.AtAuth, reply: said(401, "InvalidAuthenticationToken: no"), bearer: true}, "consent", "Connect the account again"},
+		{"refused token by SMTP", trouble{side: sending, where: relay.AtAuth, reply: said(535, "no"), bearer: true, dialed: true}, "consent", "refuses the access"},
+		{"revoked", trouble{where: relay.AtToken, reply: said(400, "invalid_grant: revoked"), class: relay.Class{Action: relay.ActionHoldAccount}}, "consent", "invalid_grant"},
+		{"secret expired", trouble{where: relay.AtToken, reply: said(401, "invalid_client: x"), class: relay.Class{Action: relay.ActionHoldApp}}, "app", "invalid_client"},
+		{"not now", trouble{where: relay.AtToken, reply: said(503, "busy"), class: relay.Class{Action: relay.ActionRetry}}, "", "gives no access"},
+		{"content", trouble{web: relay.WayGraph, where: relay.AtAfterDot, reply: said(400, "x")}, "", "ends the verification"},
+	} {
+		test.trouble.server.Host = "mail.example"
+		test.trouble.class.OtherTransport = true
+		p := test.trouble.explain()
+		if p.field != test.field || !strings.Contains(p.message, test.words) || !p.stepDown || strings.Contains(p.message, "%!") {
+			t.Errorf("%s: field %q: %s; want %q and %q", test.name, p.field, p.message, test.field, test.words)
+		}
+	}
+}

@@ -42,7 +42,7 @@ func (t *table) Get(_ context.Context, id string) (*relay.Account, error) {
 	if !found {
 		return nil, store.ErrNotFound
 	}
-	return &a, nil
+	return a.Clone(), nil
 }
 
 func (t *table) Put(_ context.Context, a *relay.Account) error {
@@ -58,8 +58,18 @@ func (t *table) Put(_ context.Context, a *relay.Account) error {
 		return store.ErrStale
 	}
 	a.Revision++
-	t.records[a.ID] = *a
-	t.writes = append(t.writes, *a)
+	t.records[a.ID] = *a.Clone()
+	t.writes = append(t.writes, *a.Clone())
+	return nil
+}
+
+func (t *table) Delete(_ context.Context, id string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, found := t.records[id]; !found {
+		return store.ErrNotFound
+	}
+	delete(t.records, id)
 	return nil
 }
 
@@ -137,6 +147,9 @@ func (d *diary) AccountParked(a *relay.Account, rule string, _ time.Time) {
 }
 func (d *diary) AccountDegraded(a *relay.Account)           { d.add("degraded " + a.ID) }
 func (d *diary) AccountRestored(a *relay.Account, _ string) { d.add("restored " + a.ID) }
+func (d *diary) AccountStepDown(a *relay.Account, r relay.Rung) {
+	d.add("step down " + a.ID + " from " + string(r.Way))
+}
 func (d *diary) CredentialUsed(a *relay.Account, purpose, _ string) {
 	d.add("used " + a.ID + " to " + purpose)
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/relayd/relayd/internal/webmail"
 	"github.com/relayd/relayd/relay"
 )
 
@@ -15,7 +16,39 @@ import (
 type Accounts interface {
 	Get(ctx context.Context, id string) (*relay.Account, error)
 	Put(ctx context.Context, a *relay.Account) error
+	Delete(ctx context.Context, id string) error
 	List(ctx context.Context, after string, limit int) ([]*relay.Account, error)
+}
+
+// Tokens gives access tokens for accounts that are signed in to by OAuth2. A
+// *relay.TokenError says what the vendor's token endpoint answered.
+type Tokens interface {
+	// Token gives a token for the resource, by the settings in force.
+	Token(ctx context.Context, a *relay.Account, r relay.Resource) (relay.Secret, *relay.App, error)
+	// CandidateToken gives one by the account's candidate, and by the consent that is
+	// tried beside the one in force.
+	CandidateToken(ctx context.Context, a *relay.Account, r relay.Resource) (relay.Secret, *relay.App, error)
+	// Renew gives another one than stale, which a server refused.
+	Renew(ctx context.Context, a *relay.Account, r relay.Resource, stale relay.Secret) (relay.Secret, *relay.App, error)
+	// Adopt makes the consent that was tried the account's own.
+	Adopt(ctx context.Context, accountID string) error
+	// Forget takes back and removes the consents of an account, and ForgetCandidate the
+	// one that was tried. Without one they do nothing.
+	Forget(ctx context.Context, accountID string) error
+	ForgetCandidate(ctx context.Context, accountID string) error
+}
+
+// Finder finds the servers of an address that nobody has chosen yet.
+type Finder interface {
+	// Find gives settings that may be used without a person's yes, and where they come
+	// from. A *relay.FieldError says that a person must choose or confirm, and names
+	// what was found.
+	Find(ctx context.Context, a *relay.Account) (found relay.Settings, source string, err error)
+}
+
+// Web makes clients of accounts that are reached by HTTP.
+type Web interface {
+	Open(c *relay.Credentials, way relay.Way) (webmail.Client, error)
 }
 
 // Sealer seals passwords at rest. What it seals opens only for the same kind, id
@@ -43,6 +76,7 @@ type Observer interface {
 	AccountParked(a *relay.Account, rule string, retry time.Time)
 	AccountDegraded(a *relay.Account)
 	AccountRestored(a *relay.Account, by string)
+	AccountStepDown(a *relay.Account, r relay.Rung)
 	CredentialUsed(a *relay.Account, purpose, server string)
 }
 
@@ -53,6 +87,12 @@ type Options struct {
 	Classifier Classifier
 	Dialer     Dialer
 	Observer   Observer
+	Tokens     Tokens // nil: accounts are signed in to by password only
+	Finder     Finder // nil: servers must be chosen
+	Web        Web    // nil: accounts are reached by SMTP and IMAP only
+	// Preset tells which preset the servers that somebody typed belong to, so that its
+	// limits and reply rules hold; empty if to none. It may be nil.
+	Preset func(*relay.Settings) string
 	// Parked is called after an account was parked, to break off what is in flight
 	// for it. It may be nil.
 	Parked func(accountID string)
@@ -116,4 +156,5 @@ func (silent) AccountNotVerified(*relay.Account, string, string, string) {}
 func (silent) AccountParked(*relay.Account, string, time.Time)           {}
 func (silent) AccountDegraded(*relay.Account)                            {}
 func (silent) AccountRestored(*relay.Account, string)                    {}
+func (silent) AccountStepDown(*relay.Account, relay.Rung)                {}
 func (silent) CredentialUsed(*relay.Account, string, string)             {}

@@ -24,13 +24,23 @@ type progress struct {
 	change chan struct{} // closed and replaced at every change
 }
 
-func newProgress(id string, cancel context.CancelCauseFunc) *progress {
+func newProgress(id string, cancel context.CancelCauseFunc, plan []step) *progress {
 	p := &progress{cancel: cancel, change: make(chan struct{})}
-	p.v = relay.Verification{Account: id, State: relay.VerificationRunning, Started: time.Now()}
-	for _, step := range steps() {
-		p.v.Steps = append(p.v.Steps, relay.VerificationStep{Name: step.name, Label: step.label, State: relay.VerificationWaiting})
-	}
+	p.v = relay.Verification{Account: id, State: relay.VerificationRunning, Started: time.Now(), Steps: waiting(plan)}
 	return p
+}
+
+func waiting(plan []step) []relay.VerificationStep {
+	steps := make([]relay.VerificationStep, 0, len(plan))
+	for _, step := range plan {
+		steps = append(steps, relay.VerificationStep{Name: step.name, Label: step.label, State: relay.VerificationWaiting})
+	}
+	return steps
+}
+
+// replan shows other steps than planned behind the first one, which found that out.
+func (p *progress) replan(plan []step) {
+	p.alter(func(v *relay.Verification) { v.Steps = append(v.Steps[:1:1], waiting(plan[1:])...) })
 }
 
 // snapshot copies what is known now, and gives the channel of the next change.

@@ -80,8 +80,17 @@ func (s *Service) eachDue(ctx context.Context, try func(id string)) error {
 	}
 }
 
+// due reports whether one sign-in is to be tried without a person: of an account that is
+// parked, or of a new password that is tried beside the one in force.
 func due(a *relay.Account, now time.Time) bool {
+	if candidateDue(a, now) {
+		return true
+	}
 	return a.State == relay.AccountParked && !a.RetryAt.IsZero() && !a.RetryAt.After(now)
+}
+
+func candidateDue(a *relay.Account, now time.Time) bool {
+	return a.Candidate != nil && !a.Candidate.TryAt.IsZero() && !a.Candidate.TryAt.After(now)
 }
 
 // claim moves the time of an account's next try on before this one begins, so that a
@@ -89,41 +98,116 @@ func due(a *relay.Account, now time.Time) bool {
 func (s *Service) claim(ctx context.Context, id string) bool {
 	now := time.Now()
 	_, claimed, err := s.update(ctx, id, func(a *relay.Account) bool {
-		if !due(a, now) {
+		switch {
+		case candidateDue(a, now):
+			a.Candidate.TryAt = now.Add(s.o.RetryEvery)
+		case due(a, now):
+			a.RetryAt = now.Add(s.o.RetryEvery)
+		default:
 			return false
 		}
-		a.RetryAt = now.Add(s.o.RetryEvery)
 		return true
 	})
 	return err == nil && claimed
 }
 
-// tryAgain signs in once to both servers. If the one for sending takes the
-// password, mail flows again, even if no copies can be filed.
+// tryAgain signs in once. A new password that is tried beside the old one is proved by
+// that: it is the same mailbox. A parked account whose way of sending takes the sign-in
+// sends again, even if no copies can be filed.
 func (s *Service) tryAgain(ctx context.Context, id string) {
-	c, err := s.Credentials(ctx, id, relay.ResourceMail)
+	a, err := s.o.Accounts.Get(ctx, id)
 	if err != nil {
-		s.postpone(ctx, id, 0, err.Error(), 0)
+		return // it was deleted, or the next look finds out
+	}
+	if a.Candidate != nil && !a.Candidate.TryAt.IsZero() {
+		s.tryCandidate(ctx, a)
 		return
 	}
-	s.o.Observer.CredentialUsed(&c.Account, "retry", c.Account.SMTP.Host)
-	if p := s.signInToSend(ctx, c); p != nil {
+	s.o.Observer.CredentialUsed(a, "retry", a.SMTP.Host)
+	if p := s.signInToSend(ctx, a); p != nil {
 		if ctx.Err() == nil {
-			s.postpone(ctx, id, c.Account.Version, p.message, p.pause)
+			s.postpone(ctx, id, a.Version, p.message, p.pause)
 		}
 		return
 	}
 	state, reason := relay.AccountVerified, ""
-	if p := s.signInToRead(ctx, c); p != nil {
+	if p := s.signInToRead(ctx, a); p != nil {
 		state, reason = relay.AccountDegraded, p.message
 	}
-	s.bringBack(ctx, c, state, reason)
+	s.bringBack(ctx, a, state, reason)
 }
 
-func (s *Service) bringBack(ctx context.Context, c *relay.Credentials, state relay.AccountState, reason string) {
+// tryCandidate tries a new password. One that fails waits for a person: it was just
+// typed, and every failing sign-in brings the account nearer to being locked.
+func (s *Service) tryCandidate(ctx context.Context, a *relay.Account) {
+	v := &verification{s: s, stored: a, account: candidateOf(a), trying: true}
+	s.o.Observer.CredentialUsed(v.account, "try", v.account.SMTP.Host)
+	c, wrong := v.credentials(ctx, relay.ResourceMail)
+	if wrong == nil {
+		wrong = s.signIn(ctx, c)
+	}
+	if ctx.Err() != nil {
+		return // after the claim's pause it is tried again
+	}
 	now := time.Now()
-	a, changed, err := s.update(ctx, c.Account.ID, func(a *relay.Account) bool {
-		if a.State != relay.AccountParked || a.Version != c.Account.Version {
+	//nolint:errcheck // after the claim's pause it is tried again
+	s.update(ctx, a.ID, func(a *relay.Account) bool {
+		switch {
+		case !v.isTried(a):
+			return false
+		case wrong != nil:
+			a.Candidate.TryAt, a.Candidate.Reason = time.Time{}, relay.Printable(wrong.message)
+			return true
+		}
+		v.promote(a)
+		restore(a, relay.AccountVerified, "", now)
+		return true
+	})
+	if wrong != nil {
+		s.o.Observer.AccountNotVerified(v.account, "", wrong.field, wrong.message)
+		return
+	}
+	s.o.Parked(a.ID) // connections of the old password end
+	s.o.Observer.AccountRestored(v.account, "")
+}
+
+// signIn is one sign-in to both servers.
+func (s *Service) signIn(ctx context.Context, c *relay.Credentials) *problem {
+	if p := s.signInBySMTP(ctx, c); p != nil {
+		return p
+	}
+	return s.signInByIMAP(ctx, c)
+}
+
+// signInToSend is one sign-in to the first way of the ladder that was proved.
+func (s *Service) signInToSend(ctx context.Context, a *relay.Account) *problem {
+	way := a.Proved(time.Now())[0]
+	c, err := s.credentials(ctx, a, way.Resource())
+	if err != nil {
+		return s.problemOfCredentials(a, err)
+	}
+	if way == relay.WaySMTP {
+		return s.signInBySMTP(ctx, c)
+	}
+	return s.signInByWeb(ctx, c, way)
+}
+
+// signInToRead is one sign-in to the server for reading, where there is one.
+func (s *Service) signInToRead(ctx context.Context, a *relay.Account) *problem {
+	if a.IMAP.Host == "" {
+		return nil
+	}
+	c, err := s.credentials(ctx, a, relay.ResourceMail)
+	if err != nil {
+		return s.problemOfCredentials(a, err)
+	}
+	return s.signInByIMAP(ctx, c)
+}
+
+func (s *Service) bringBack(ctx context.Context, tried *relay.Account, state relay.AccountState, reason string) {
+	now := time.Now()
+	a, changed, err := s.update(ctx, tried.ID, func(a *relay.Account) bool {
+		if a.State != relay.AccountParked || a.Version != tried.Version {
 			return false // it was changed while we tried what it was before
 		}
 		restore(a, state, reason, now)

@@ -43,25 +43,105 @@ func (s *Service) Close() {
 	s.running.Wait()
 }
 
-// The place to which a sealed password is bound.
+// The places to which sealed passwords are bound.
 const (
-	sealKind  = "account"
-	sealField = "password"
+	sealKind      = "account"
+	sealField     = "password"
+	sealCandidate = "candidate.password"
 )
 
-// Credentials gives an account as it is now, and its password. It returns
-// store.ErrNotFound if there is no such account.
+// errNoTokens means that the program was built without OAuth.
+var errNoTokens = errors.New("there is nobody to ask for access tokens")
+
+// Credentials gives an account as it is now, and its password or an access token for
+// r. It returns store.ErrNotFound if there is no such account, and a
+// *relay.TokenError if no token can be had.
 func (s *Service) Credentials(ctx context.Context, id string, r relay.Resource) (*relay.Credentials, error) {
 	a, err := s.o.Accounts.Get(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("read account %s: %w", id, err)
 	}
-	password, err := s.o.Sealer.Unseal(sealKind, a.ID, sealField, a.Password)
-	if err != nil {
-		return nil, fmt.Errorf("open the password of account %s: %w", id, err)
+	return s.credentials(ctx, a, r)
+}
+
+// Renew gives credentials with another access token than that of c, which a server
+// refused: the token may have been taken back before its time.
+func (s *Service) Renew(ctx context.Context, c *relay.Credentials) (*relay.Credentials, error) {
+	if !c.Bearer() || s.o.Tokens == nil {
+		return nil, errNoTokens
 	}
-	a.Password = nil
-	return &relay.Credentials{Account: *a, Password: relay.Secret(password), Resource: r}, nil
+	token, app, err := s.o.Tokens.Renew(ctx, &c.Account, c.Resource, c.Token)
+	if err != nil {
+		return nil, fmt.Errorf("renew the access token of account %s: %w", c.Account.ID, err)
+	}
+	renewed := *c
+	renewed.Token, renewed.App = token, app
+	return &renewed, nil
+}
+
+// credentials opens what is in a record.
+func (s *Service) credentials(ctx context.Context, a *relay.Account, r relay.Resource) (*relay.Credentials, error) {
+	return s.open(ctx, a, a, sealField, r)
+}
+
+// candidateCredentials opens the settings that are tried beside those in force.
+func (s *Service) candidateCredentials(ctx context.Context, a *relay.Account, r relay.Resource) (*relay.Credentials, error) {
+	return s.open(ctx, a, candidateOf(a), sealCandidate, r)
+}
+
+// open opens a stored record as it is, or as it will be. field is where the password is
+// sealed.
+func (s *Service) open(ctx context.Context, stored, a *relay.Account, field string, r relay.Resource) (c *relay.Credentials, err error) {
+	c = &relay.Credentials{Resource: r, Account: *a.Clone()}
+	strip(&c.Account)
+	if a.SignIn == relay.SignInPassword {
+		password, err := s.o.Sealer.Unseal(sealKind, a.ID, field, a.Password)
+		if err != nil {
+			return nil, fmt.Errorf("open the password of account %s: %w", a.ID, err)
+		}
+		c.Password = relay.Secret(password)
+		return c, nil
+	}
+	if s.o.Tokens == nil {
+		return nil, fmt.Errorf("account %s: %w", a.ID, errNoTokens)
+	}
+	stored = stored.Clone()
+	strip(stored)
+	if field == sealCandidate {
+		c.Token, c.App, err = s.o.Tokens.CandidateToken(ctx, stored, r)
+	} else {
+		c.Token, c.App, err = s.o.Tokens.Token(ctx, stored, r)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("access token of account %s: %w", a.ID, err)
+	}
+	return c, nil
+}
+
+// candidateOf is the account as it will be once its candidate is proved.
+func candidateOf(a *relay.Account) *relay.Account {
+	next := a.Clone()
+	next.Settings, next.Password = next.Candidate.Settings, next.Candidate.Password
+	next.Candidate, next.Down = nil, nil
+	next.Version++
+	return next
+}
+
+// Delete removes an account and its consents. A verification that runs is cancelled:
+// it would sign in with what is no longer ours.
+func (s *Service) Delete(ctx context.Context, id string) error {
+	s.Cancel(id)
+	if err := s.o.Accounts.Delete(ctx, id); err != nil {
+		return fmt.Errorf("delete account %s: %w", id, err)
+	}
+	s.o.Parked(id)
+	if s.o.Tokens == nil {
+		return nil
+	}
+	if err := s.o.Tokens.Forget(ctx, id); err != nil {
+		return fmt.Errorf("forget the consent of account %s: %w", id, err)
+	}
+	return nil
 }
 
 // maxRaces is how often a change is tried again because somebody else changed the
@@ -80,8 +160,8 @@ func (s *Service) update(ctx context.Context, id string, change func(*relay.Acco
 		if changed = change(a); changed {
 			err = s.o.Accounts.Put(ctx, a)
 		}
-		a.Password = nil
 		if err == nil {
+			strip(a)
 			return a, changed, nil
 		}
 		if !errors.Is(err, store.ErrStale) {

@@ -94,12 +94,11 @@ func TestSaveChanges(t *testing.T) {
 		{"nothing", relay.AccountVerified, func(*relay.Account) {}, "", relay.AccountVerified, 1, false},
 		{"the same password", relay.AccountVerified, func(*relay.Account) {}, password, relay.AccountVerified, 1, false},
 		{"the folder", relay.AccountVerified, func(a *relay.Account) { a.SentFolder = "Out" }, "", relay.AccountVerified, 1, false},
-		{"the password", relay.AccountVerified, func(*relay.Account) {}, "new", relay.AccountParked, 2, true},
 		{"the password of a parked one", relay.AccountParked, func(*relay.Account) {}, "new", relay.AccountParked, 2, true},
 		{"the password of one never proved", relay.AccountUnverified, func(*relay.Account) {}, "new", relay.AccountUnverified, 2, false},
-		{"a server", relay.AccountDegraded, func(a *relay.Account) { a.SMTP.Host = "other.example" }, password, relay.AccountParked, 2, false},
-		{"a port", relay.AccountVerified, func(a *relay.Account) { a.SMTP.Port = 465 }, "", relay.AccountParked, 2, false},
-		{"a user name", relay.AccountVerified, func(a *relay.Account) { a.IMAP.Login = "x" }, "new", relay.AccountParked, 2, false},
+		{"a server of a parked one", relay.AccountParked, func(a *relay.Account) { a.SMTP.Host = "other.example" }, password, relay.AccountParked, 2, false},
+		{"a port of a parked one", relay.AccountParked, func(a *relay.Account) { a.SMTP.Port = 465 }, "", relay.AccountParked, 2, false},
+		{"a server of one never proved", relay.AccountUnverified, func(a *relay.Account) { a.SMTP.Host = "other.example" }, password, relay.AccountUnverified, 2, false},
 		{"the address", relay.AccountVerified, func(a *relay.Account) { a.Address.Local = "john" }, "", relay.AccountUnverified, 1, false},
 	} {
 		w := newWorld(t, simulator.Personality{})
@@ -113,6 +112,9 @@ func TestSaveChanges(t *testing.T) {
 		got := w.stored()
 		if got.State != test.want || got.Version != test.version || got.RetryAt.IsZero() == test.retry || a.Password != nil {
 			t.Errorf("%s: %s, version %d, retry at %v", test.name, got.State, got.Version, got.RetryAt)
+		}
+		if got.Candidate != nil {
+			t.Errorf("%s: candidate %+v", test.name, got.Candidate)
 		}
 		if (got.State == relay.AccountUnverified && got.Address != jane()) == got.Card.FilesSent {
 			t.Errorf("%s: card %+v", test.name, got.Card)

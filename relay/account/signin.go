@@ -13,6 +13,7 @@ import (
 	"github.com/relayd/relayd/internal/mailbox"
 	"github.com/relayd/relayd/internal/smtpwire"
 	"github.com/relayd/relayd/internal/tlsconf"
+	"github.com/relayd/relayd/internal/webmail"
 	"github.com/relayd/relayd/relay"
 )
 
@@ -81,7 +82,7 @@ func (s *Service) plainAllowed(conn net.Conn) bool {
 
 // authSMTP signs in to the server for sending.
 func (s *Service) authSMTP(ctx context.Context, client *smtpwire.Client, c *relay.Credentials) *trouble {
-	if err := client.Auth(ctx, smtpwire.PasswordMechanisms(c.SMTPLogin(), c.Password)...); err != nil {
+	if err := client.Auth(ctx, smtpwire.MechanismsFor(c)...); err != nil {
 		return s.troubleOfSMTP(c, err, true)
 	}
 	return nil
@@ -90,7 +91,7 @@ func (s *Service) authSMTP(ctx context.Context, client *smtpwire.Client, c *rela
 // openIMAP reaches the server for reading and signs in to it.
 func (s *Service) openIMAP(ctx context.Context, c *relay.Credentials) (*mailbox.Mailbox, *trouble) {
 	box, err := mailbox.Open(ctx, mailbox.Options{
-		Dialer: s.o.Dialer, Server: c.Account.IMAP, Login: c.IMAPLogin(), Password: c.Password,
+		Dialer: s.o.Dialer, Server: c.Account.IMAP, Login: c.IMAPLogin(), Password: c.Password, Token: c.Token,
 		Roots: s.o.Roots, PlainAllowed: s.o.PlainAllowed,
 		ConnectTimeout: s.o.StepTimeout, OperationTimeout: s.o.StepTimeout,
 	})
@@ -100,8 +101,8 @@ func (s *Service) openIMAP(ctx context.Context, c *relay.Credentials) (*mailbox.
 	return box, nil
 }
 
-// signInToSend is one sign-in to the server for sending.
-func (s *Service) signInToSend(ctx context.Context, c *relay.Credentials) *problem {
+// signInBySMTP is one sign-in to the server for sending.
+func (s *Service) signInBySMTP(ctx context.Context, c *relay.Credentials) *problem {
 	client, t := s.connectSMTP(ctx, c)
 	if t != nil {
 		return t.explain()
@@ -113,13 +114,29 @@ func (s *Service) signInToSend(ctx context.Context, c *relay.Credentials) *probl
 	return nil
 }
 
-// signInToRead is one sign-in to the server for reading.
-func (s *Service) signInToRead(ctx context.Context, c *relay.Credentials) *problem {
+// signInByIMAP is one sign-in to the server for reading.
+func (s *Service) signInByIMAP(ctx context.Context, c *relay.Credentials) *problem {
 	box, t := s.openIMAP(ctx, c)
 	if t != nil {
 		return t.explain()
 	}
 	box.Close(ctx)
+	return nil
+}
+
+// signInByWeb is one sign-in to an API.
+func (s *Service) signInByWeb(ctx context.Context, c *relay.Credentials, way relay.Way) *problem {
+	if s.o.Web == nil {
+		return &problem{field: "ways", message: "This relayd cannot reach " + nameOf(way) + "."}
+	}
+	client, err := s.o.Web.Open(c, way)
+	if err != nil {
+		return s.troubleOfWeb(c, way, err).explain()
+	}
+	defer client.Close() //nolint:errcheck // it is over
+	if _, err := client.Check(ctx); err != nil && !errors.Is(err, webmail.ErrNotPermitted) {
+		return s.troubleOfWeb(c, way, err).explain()
+	}
 	return nil
 }
 
@@ -133,6 +150,14 @@ func describeTLS(state *tls.ConnectionState) string {
 		text += ", certificate for " + name
 	}
 	return text
+}
+
+// certificateOf names the certificate of a connection; nothing in clear.
+func certificateOf(state *tls.ConnectionState) string {
+	if state == nil {
+		return ""
+	}
+	return certificateName(state.PeerCertificates)
 }
 
 // maxNames is how many names of a certificate are shown.

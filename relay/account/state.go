@@ -2,17 +2,19 @@ package account
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/relayd/relayd/relay"
 )
 
-// park makes a record parked. A retryAt of zero waits for a person.
-func park(a *relay.Account, reason string, now, retryAt time.Time) {
+// park makes a record parked, by a reply rule or, with an empty one, for another
+// reason. A retryAt of zero waits for a person.
+func park(a *relay.Account, reason, rule string, now, retryAt time.Time) {
 	if a.State != relay.AccountParked {
-		a.StateSince = now
+		a.StateSince, a.Told = now, relay.Told{}
 	}
-	a.State, a.StateReason, a.RetryAt = relay.AccountParked, relay.Printable(reason), retryAt
+	a.State, a.StateReason, a.StateRule, a.RetryAt = relay.AccountParked, relay.Printable(reason), rule, retryAt
 }
 
 // restore makes a record usable again.
@@ -20,7 +22,10 @@ func restore(a *relay.Account, state relay.AccountState, reason string, now time
 	if a.State != state {
 		a.StateSince = now
 	}
-	a.State, a.StateReason, a.RetryAt = state, relay.Printable(reason), time.Time{}
+	a.State, a.StateReason, a.StateRule, a.RetryAt = state, relay.Printable(reason), "", time.Time{}
+	if state == relay.AccountVerified {
+		a.Told = relay.Told{}
+	}
 }
 
 // Park notes that a proved account needs a person: its mail is held from now on,
@@ -34,7 +39,7 @@ func (s *Service) Park(ctx context.Context, id string, t relay.Trouble) error {
 		if !a.State.Usable() || t.Version != 0 && t.Version != a.Version {
 			return false
 		}
-		park(a, reasonOf(&t), now, retryAt)
+		park(a, reasonOf(&t), t.Rule, now, retryAt)
 		return true
 	})
 	if err != nil || !changed {
@@ -54,6 +59,7 @@ func (s *Service) Degrade(ctx context.Context, id string, t relay.Trouble) error
 			return false
 		}
 		restore(a, relay.AccountDegraded, reasonOf(&t), now)
+		a.StateRule = t.Rule
 		return true
 	})
 	if err == nil && changed {
@@ -75,6 +81,70 @@ func (s *Service) Recover(ctx context.Context, id string) error {
 	if err == nil && changed {
 		s.o.Observer.AccountRestored(a, "")
 	}
+	return err
+}
+
+// StepDown notes that a proved way does not work at present, so that the next one of
+// the ladder is used until r.RetryAt. The last way that works is not given up: its
+// trouble is the account's.
+func (s *Service) StepDown(ctx context.Context, id string, r relay.Rung) error {
+	now := time.Now()
+	a, changed, err := s.update(ctx, id, func(a *relay.Account) bool {
+		working := a.Proved(now)
+		if !a.State.Usable() || !slices.Contains(working, r.Way) || len(working) == 1 {
+			return false
+		}
+		a.Down = slices.DeleteFunc(a.Down, func(old relay.Rung) bool { return old.Way == r.Way })
+		r.Reason, r.Since = relay.Printable(r.Reason), now
+		a.Down = append(a.Down, r)
+		return true
+	})
+	if err == nil && changed {
+		s.o.Observer.AccountStepDown(a, r)
+	}
+	return err
+}
+
+// Bind binds the account's address to its user, where an application secret opens every
+// mailbox and so a sign-in proves nothing.
+func (s *Service) Bind(ctx context.Context, id string, b relay.Binding) error {
+	_, _, err := s.update(ctx, id, func(a *relay.Account) bool {
+		if a.Binding == b {
+			return false
+		}
+		a.Binding = b
+		return true
+	})
+	return err
+}
+
+// Mended notes that a person did something about a parked account, such as giving
+// consent again: one sign-in is tried at once.
+func (s *Service) Mended(ctx context.Context, id string) error {
+	now := time.Now()
+	_, _, err := s.update(ctx, id, func(a *relay.Account) bool {
+		if a.State != relay.AccountParked {
+			return false
+		}
+		a.RetryAt = now
+		return true
+	})
+	if err == nil {
+		s.wake()
+	}
+	return err
+}
+
+// Told notes when people were told of the trouble that the account is in. since is
+// StateSince of that trouble: if another one came in between, nothing is noted.
+func (s *Service) Told(ctx context.Context, id string, since time.Time, told relay.Told) error {
+	_, _, err := s.update(ctx, id, func(a *relay.Account) bool {
+		if !a.StateSince.Equal(since) || a.Told == told {
+			return false
+		}
+		a.Told = told
+		return true
+	})
 	return err
 }
 

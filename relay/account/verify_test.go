@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,12 +23,13 @@ func TestVerify(t *testing.T) {
 		folder    string
 		filesSent bool
 		uidPlus   bool
+		appends   bool
 	}{
-		{"a plain provider", simulator.Personality{}, "Sent", false, true},
-		{"one that files sent mail itself", simulator.Personality{FilesSent: true, SentFolder: "Gesendet"}, "Gesendet", true, true},
-		{"one that announces nothing", simulator.Personality{HideSpecialUse: true, SentFolder: "Éléments envoyés"}, "Éléments envoyés", false, true},
-		{"no folder for sent mail", simulator.Personality{SentFolder: "-"}, "", false, true},
-		{"no UIDPLUS", simulator.Personality{NoUIDPlus: true}, "Sent", false, false},
+		{"a plain provider", simulator.Personality{}, "Sent", false, true, true},
+		{"one that files sent mail itself", simulator.Personality{FilesSent: true, SentFolder: "Gesendet"}, "Gesendet", true, true, false},
+		{"one that announces nothing", simulator.Personality{HideSpecialUse: true, SentFolder: "Éléments envoyés"}, "Éléments envoyés", false, true, true},
+		{"no folder for sent mail", simulator.Personality{SentFolder: "-"}, "", false, true, false},
+		{"no UIDPLUS", simulator.Personality{NoUIDPlus: true}, "Sent", false, false, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -38,14 +40,17 @@ func TestVerify(t *testing.T) {
 				t.Fatalf("verification: %+v", v)
 			}
 			for _, step := range v.Steps {
-				if step.State != relay.VerificationDone || step.Label == "" || step.Detail == "" {
+				tried := step.Name != "sent.append" || test.appends
+				if (step.State == relay.VerificationDone) != tried || step.Label == "" || step.Detail == "" {
 					t.Errorf("step %+v", step)
 				}
 			}
 			a := w.stored()
 			card := a.Card
 			if a.State != relay.AccountVerified || card.SentFolder != test.folder || card.FilesSent != test.filesSent ||
-				!card.KeepsFrom || !card.KeepsHeaderID || card.UIDPlus != test.uidPlus || card.SMTPHost != "mail.example" || time.Since(card.VerifiedAt) > time.Minute {
+				!card.KeepsFrom || !card.KeepsHeaderID || card.UIDPlus != test.uidPlus || card.Appends != test.appends ||
+				!slices.Equal(card.Ways, []relay.Way{relay.WaySMTP}) || card.ArrivedIn != "INBOX" || card.ArrivedAfter <= 0 ||
+				!slices.Contains(card.Extensions, "PIPELINING") || card.MaxSize == 0 || card.Certificate == "" || card.SMTPHost != "mail.example" || time.Since(card.VerifiedAt) > time.Minute {
 				t.Errorf("account %q, card %+v", a.State, card)
 			}
 			if !w.diary.has("verified a1 by ops") || !w.diary.has("used a1 to verify") {

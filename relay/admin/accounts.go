@@ -77,8 +77,11 @@ func (s accounts) byAddress(ctx context.Context, typed string) (*relay.Account, 
 }
 
 func (s accounts) create(ctx context.Context, in *creation[api.AccountInput]) (*made[api.Account], error) {
-	rec := &relay.Account{ID: newID("acc", s.now()), Settings: relay.Settings{Provider: relay.ProviderIMAP}, State: relay.AccountUnverified, StateSince: s.now()}
+	rec := &relay.Account{ID: newID("acc", s.now()), State: relay.AccountUnverified, StateSince: s.now()}
 	if err := s.own(ctx, rec, &in.Body); err != nil {
+		return nil, err
+	}
+	if err := s.prepared(ctx, rec, &in.Body); err != nil {
 		return nil, err
 	}
 	if err := s.save(ctx, rec, in.Body); err != nil {
@@ -117,9 +120,7 @@ func (s accounts) remove(ctx context.Context, in *byID) (*struct{}, error) {
 	if _, err := find(ctx, s.dir.Accounts(), in.ID, accountOwner); err != nil {
 		return nil, err
 	}
-	// A verification that goes on would sign in with a password that is no longer ours.
-	s.verifier.Cancel(in.ID)
-	return nil, s.dir.Accounts().Delete(ctx, in.ID)
+	return nil, s.writer.Delete(ctx, in.ID)
 }
 
 // own gives a new account its owner: a user, or an organisation for a shared
@@ -149,6 +150,34 @@ func (s accounts) own(ctx context.Context, rec *relay.Account, in *api.AccountIn
 	return nil
 }
 
+// prepared gives an account of which nothing is said the starter configuration of its
+// domain, where there is one.
+func (s accounts) prepared(ctx context.Context, rec *relay.Account, in *api.AccountInput) error {
+	address := rec.Address
+	if typed, err := mailaddr.Parse(in.Address); err == nil {
+		address = typed
+	}
+	starter, err := s.dir.StarterOf(ctx, rec.Organisation, address.Domain)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case in.IsUnset():
+		in.Settings = viewSettings(&starter.Settings)
+		login := relay.ExpandLogin(starter.Login, address)
+		for _, server := range []*api.Server{in.SMTP, in.IMAP} {
+			if server != nil && server.Login == "" {
+				server.Login = login
+			}
+		}
+		if in.EWS != nil && in.EWS.Login == "" {
+			in.EWS.Login = login
+		}
+	}
+	return nil
+}
+
 // sameOwner refuses to give an account to somebody else: its proof and its mail
 // belong to the first one.
 func sameOwner(rec *relay.Account, in *api.AccountInput) error {
@@ -170,23 +199,30 @@ func (s accounts) save(ctx context.Context, rec *relay.Account, in api.AccountIn
 	if in.Password != nil {
 		password = relay.Secret(*in.Password)
 	}
-	if password == "" && len(rec.Password) == 0 {
+	if password == "" && len(rec.Password) == 0 && rec.SignIn == relay.SignInPassword {
 		return wrong("password", "A password is needed to sign in to the mail account.")
 	}
 	return s.writer.Save(ctx, rec, password)
 }
 
-func (s accounts) settings(ctx context.Context, rec *relay.Account, in api.AccountInput) (err error) {
+func (s accounts) settings(ctx context.Context, rec *relay.Account, in api.AccountInput) error {
 	if err := s.address(ctx, rec, in.Address); err != nil {
 		return err
 	}
-	if rec.SMTP, err = server("smtp", in.SMTP); err != nil {
+	settings, err := s.readSettings(ctx, rec.Organisation, in.Settings)
+	if err != nil {
 		return err
 	}
-	if rec.IMAP, err = server("imap", in.IMAP); err != nil {
-		return err
+	switch {
+	case rec.Revision == 0 || !in.IsUnset():
+		rec.Settings = settings
+	case rec.Candidate != nil: // whoever says nothing about it means what was asked for last
+		rec.Settings = rec.Candidate.Settings
 	}
-	rec.SentFolder = in.SentFolder
+	rec.SentFolder, rec.CopyMode = in.SentFolder, relay.CopyMode(in.CopyMode)
+	if in.CopyMode == "auto" {
+		rec.CopyMode = relay.CopyAuto
+	}
 	return plainText("sent_folder", in.SentFolder)
 }
 
@@ -214,19 +250,6 @@ func (s accounts) address(ctx context.Context, rec *relay.Account, typed string)
 		return taken("address", "The address %s belongs to the account %s already.", rec.Address, other.ID)
 	}
 	return err
-}
-
-// server checks one endpoint. Whether its host may be reached at all is decided
-// when it is dialled.
-func server(field string, in api.Server) (relay.Server, error) {
-	name, err := host(field+".host", in.Host)
-	if err != nil {
-		return relay.Server{}, err
-	}
-	if err := plainText(field+".login", in.Login); err != nil {
-		return relay.Server{}, err
-	}
-	return relay.Server{Host: name, Port: in.Port, TLS: relay.TLSMode(in.TLS), Login: in.Login}, nil
 }
 
 // verifying is the conflict of two verifications at one time.

@@ -25,7 +25,7 @@ const (
 )
 
 // Options are what a Server needs. Directory, Queue, Conductor, Accounts,
-// Verifier, Explainer, Passwords and Keys must be set.
+// Verifier, Explainer, Passwords, Keys, Vault and Ownership must be set.
 type Options struct {
 	Address string      // of the TCP listener, such as "127.0.0.1:8025"; empty: none
 	TLS     *tls.Config // for the TCP listener; nil: plain HTTP
@@ -41,8 +41,11 @@ type Options struct {
 	Explainer Explainer
 	Passwords Passwords
 	Keys      KeyMaker
+	Vault     Vault
+	Ownership Ownership
 	Checks    []Check
 
+	Pages       http.Handler // what people see who followed a link; nil: none
 	Metrics     http.Handler // served at /metrics; nil: nothing there
 	MetricsOpen bool         // /metrics needs no token over TCP; for a loopback address
 
@@ -108,6 +111,7 @@ func (o *Options) missing() error {
 		{"Conductor", o.Conductor != nil}, {"Accounts", o.Accounts != nil},
 		{"Verifier", o.Verifier != nil}, {"Explainer", o.Explainer != nil},
 		{"Passwords", o.Passwords != nil}, {"Keys", o.Keys != nil},
+		{"Vault", o.Vault != nil}, {"Ownership", o.Ownership != nil},
 	} {
 		if !need.is {
 			return errors.New("admin: Options." + need.name + " is not set")

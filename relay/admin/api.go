@@ -35,9 +35,13 @@ func (s *Server) operations(mux *http.ServeMux) error {
 
 	acc := accounts{desk: d, writer: s.opt.Accounts, verifier: s.opt.Verifier}
 	organisations{d}.register(a)
-	users{d}.register(a)
+	users{d, s.opt.Accounts}.register(a)
 	acc.register(a)
 	acc.registerVerification(a)
+	acc.registerIdentity(a)
+	apps{d, s.opt.Vault}.register(a)
+	starters{d}.register(a)
+	domains{d, s.opt.Ownership}.register(a)
 	submitters{desk: d, passwords: s.opt.Passwords}.register(a)
 	keys{desk: d, maker: s.opt.Keys}.register(a)
 	messages{desk: d, queue: s.opt.Queue, conductor: s.opt.Conductor}.register(a)

@@ -68,7 +68,7 @@ func newRig(t *testing.T, adjust ...func(*Options)) *rig {
 	opt := Options{
 		Address: "127.0.0.1:0", Socket: r.socket, Version: "test",
 		Directory: dir, Queue: r.queue, Conductor: r.queue, Accounts: r.accounts, Verifier: r.accounts,
-		Explainer: fakeExplainer{dir}, Passwords: &fakePasswords{}, Keys: fakeKeys{},
+		Explainer: fakeExplainer{dir}, Passwords: &fakePasswords{}, Keys: fakeKeys{}, Vault: fakeVault{}, Ownership: fakeOwnership{dir},
 		Log: slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now: func() time.Time { return r.now() },
 	}
@@ -275,8 +275,10 @@ func (r *rig) company(domain string) (api.Organisation, api.User) {
 func servers(user, password string) api.AccountInput {
 	return api.AccountInput{
 		User: user, Password: &password,
-		SMTP: api.Server{Host: "smtp.example.com", Port: 587, TLS: "starttls"},
-		IMAP: api.Server{Host: "imap.example.com", Port: 993, TLS: "implicit"},
+		Settings: api.Settings{
+			SMTP: &api.Server{Host: "smtp.example.com", Port: 587, TLS: "starttls"},
+			IMAP: &api.Server{Host: "imap.example.com", Port: 993, TLS: "implicit"},
+		},
 	}
 }
 
@@ -316,7 +318,7 @@ func newHandlerRig(t testing.TB) *Server {
 	q, a := &fakeQueue{}, newFakeAccounts(dir)
 	s, err := New(Options{
 		Directory: dir, Queue: q, Conductor: q, Accounts: a, Verifier: a, Explainer: fakeExplainer{dir},
-		Passwords: &fakePasswords{}, Keys: fakeKeys{}, Log: discard(),
+		Passwords: &fakePasswords{}, Keys: fakeKeys{}, Vault: fakeVault{}, Ownership: fakeOwnership{dir}, Log: discard(),
 	})
 	if err != nil {
 		t.Fatal(err)

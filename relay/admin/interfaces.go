@@ -44,6 +44,13 @@ type AccountWriter interface {
 	// store.Table.Put does, and sets the new Revision. An empty password keeps the
 	// one that is sealed already. A *relay.FieldError names a setting that cannot be.
 	Save(ctx context.Context, a *relay.Account, password relay.Secret) error
+	// Delete removes an account with its consents, and cancels a verification of it.
+	Delete(ctx context.Context, id string) error
+	// AddAlias names another address of an account, and RemoveAlias takes it away.
+	AddAlias(ctx context.Context, id string, address relay.Address) error
+	RemoveAlias(ctx context.Context, id string, address relay.Address) error
+	// Bind binds the account's address to its user.
+	Bind(ctx context.Context, id string, b relay.Binding) error
 }
 
 // Verifier proves accounts.
@@ -51,10 +58,28 @@ type Verifier interface {
 	// Verify starts a verification and returns at once. store.ErrInUse means that
 	// one runs already; a *relay.FieldError names what is missing.
 	Verify(ctx context.Context, accountID, by string) error
+	// VerifyAlias starts to prove another address of the account, as Verify does.
+	VerifyAlias(ctx context.Context, accountID string, address relay.Address, by string) error
 	// Progress is the running verification or the last one since the start of relayd.
 	Progress(accountID string) (relay.Verification, bool)
 	// Cancel ends a running verification; without one it does nothing.
 	Cancel(accountID string)
+}
+
+// Ownership proves that domains are an organisation's own.
+type Ownership interface {
+	// Claim makes a claim, or gives the open one. A *relay.FieldError says why not.
+	Claim(ctx context.Context, organisation, domain string) (*relay.DomainClaim, error)
+	// Check looks for the record. A *Conflict says why it proves nothing.
+	Check(ctx context.Context, id string) (*relay.DomainClaim, error)
+	// Record is the TXT record that proves a claim.
+	Record(c *relay.DomainClaim) (name, value string)
+}
+
+// Vault seals secrets before they reach the directory: what it seals opens only for
+// the same kind, id and field.
+type Vault interface {
+	Seal(kind, id, field string, plain []byte) []byte
 }
 
 // Explainer answers what would happen to a message. The same code decides real

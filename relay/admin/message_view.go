@@ -74,6 +74,9 @@ func viewCopy(c relay.Copy) api.Copy {
 func viewDetail(r *store.Record, events []relay.Event) api.MessageDetail {
 	out := api.MessageDetail{Message: viewMessage(r), Timeline: make([]api.Event, 0, len(events))}
 	for i := range events {
+		if events[i].Kind == relay.EventCopyKept {
+			continue
+		}
 		out.Timeline = append(out.Timeline, viewEvent(r.Message, &events[i]))
 	}
 	return out

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -29,14 +30,54 @@ func (o organisations) register(a huma.API) {
 func ownID(o *relay.Organisation) string { return o.ID }
 
 func viewOrganisation(o *relay.Organisation) api.Organisation {
-	fallBack := "direct"
-	if o.Policy.FallBack == relay.FallBackHold {
-		fallBack = "hold"
-	}
 	return api.Organisation{
-		ID: o.ID, Name: o.Name, Domains: texts(o.Domains),
-		Policy: api.Policy{FallBack: fallBack}, Revision: o.Revision,
+		ID: o.ID, Name: o.Name, Domains: texts(o.Domains), Policy: viewPolicy(&o.Policy), Revision: o.Revision,
 	}
+}
+
+func viewPolicy(p *relay.Policy) api.Policy {
+	out := api.Policy{
+		FallBack: "direct", Broken: "hold",
+		BrokenAfter: orDefault(p.BrokenAfter, relay.DefaultBrokenAfter).String(),
+		TellAfter:   orDefault(p.TellAfter, relay.DefaultTellAfter).String(),
+	}
+	if p.FallBack == relay.FallBackHold {
+		out.FallBack = "hold"
+	}
+	if p.Broken != relay.BrokenHold {
+		out.Broken = string(p.Broken)
+	}
+	return out
+}
+
+// maxPolicyTime is the longest that an organisation can choose: what waits longer is
+// forgotten by everybody.
+const maxPolicyTime = 90 * 24 * time.Hour
+
+// readPolicy checks a policy; nil means the defaults.
+func readPolicy(in *api.Policy) (p relay.Policy, err error) {
+	if in == nil {
+		return p, nil
+	}
+	if in.FallBack == "hold" {
+		p.FallBack = relay.FallBackHold
+	}
+	if in.Broken != "hold" {
+		p.Broken = relay.Broken(in.Broken)
+	}
+	for _, d := range []struct {
+		field string
+		text  string
+		value *time.Duration
+	}{{"policy.broken_after", in.BrokenAfter, &p.BrokenAfter}, {"policy.tell_after", in.TellAfter, &p.TellAfter}} {
+		if d.text == "" {
+			continue
+		}
+		if *d.value, err = time.ParseDuration(d.text); err != nil || *d.value <= 0 || *d.value > maxPolicyTime {
+			return p, wrong(d.field, "Write a time such as 72h, of at most %s.", maxPolicyTime)
+		}
+	}
+	return p, nil
 }
 
 type listOrganisations struct {
@@ -86,7 +127,23 @@ func (o organisations) create(ctx context.Context, in *creation[api.Organisation
 		return nil, err
 	}
 	noteTarget(ctx, rec.ID)
+	if err := o.first(ctx, rec, in.Body.Administrator); err != nil {
+		return nil, errors.Join(err, o.dir.Organisations().Delete(ctx, rec.ID))
+	}
 	return &made[api.Organisation]{ETag: etag(rec.Revision), Location: api.Prefix + "/organisations/" + rec.ID, Body: viewOrganisation(rec)}, nil
+}
+
+// first makes the first administrator of a new organisation: who made it.
+func (o organisations) first(ctx context.Context, rec *relay.Organisation, in *api.UserInput) error {
+	if in == nil {
+		return nil
+	}
+	person := &relay.User{ID: newID("usr", o.now()), Organisation: rec.ID}
+	if err := (users{desk: o.desk}).apply(ctx, person, *in); err != nil {
+		return err
+	}
+	person.Administrator = true
+	return o.dir.Users().Put(ctx, person)
 }
 
 func (o organisations) get(ctx context.Context, in *byID) (*shown[api.Organisation], error) {
@@ -135,11 +192,8 @@ func (o organisations) apply(ctx context.Context, rec *relay.Organisation, in ap
 		return err
 	}
 	rec.Name, rec.Domains = in.Name, domains
-	rec.Policy.FallBack = relay.FallBackDirect
-	if in.Policy != nil && in.Policy.FallBack == "hold" {
-		rec.Policy.FallBack = relay.FallBackHold
-	}
-	return nil
+	rec.Policy, err = readPolicy(in.Policy)
+	return err
 }
 
 // domains checks the list of domains that rec shall own from now on. Only the

@@ -12,6 +12,7 @@ import (
 
 	"github.com/relayd/relayd/internal/api"
 	"github.com/relayd/relayd/relay"
+	"github.com/relayd/relayd/relay/admin/pages"
 )
 
 // protect puts around every operation what holds for all of them, outermost
@@ -21,9 +22,27 @@ import (
 func (s *Server) protect(next http.Handler) http.Handler {
 	next = s.authenticate(next)
 	next = s.bound(next)
+	next = s.pages(next)
 	next = crossOrigin().Handler(next)
 	next = s.ownHost(next)
 	return s.calm(next)
+}
+
+// pages takes what people see in a browser out of the API: it asks for no token, since
+// a one-time link is one, and takes forms.
+func (s *Server) pages(next http.Handler) http.Handler {
+	if s.opt.Pages == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !slices.ContainsFunc(pages.Paths(), func(path string) bool { return strings.HasPrefix(r.URL.Path, path) }) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), s.opt.RequestTimeout)
+		defer cancel()
+		s.opt.Pages.ServeHTTP(w, r.WithContext(ctx))
+	})
 }
 
 // calm answers a panic with 500 and the headers that every answer carries.

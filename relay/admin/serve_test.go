@@ -89,7 +89,8 @@ func TestRunAndEnd(t *testing.T) {
 	r := newRig(t)
 	second, err := New(Options{
 		Address: r.server.Addr().String(), Socket: filepath.Join(t.TempDir(), "s"), Directory: r.server.opt.Directory, Queue: r.queue, Conductor: r.queue,
-		Accounts: r.accounts, Verifier: r.accounts, Explainer: fakeExplainer{}, Passwords: &fakePasswords{}, Keys: fakeKeys{}, Log: r.server.opt.Log,
+		Accounts: r.accounts, Verifier: r.accounts, Explainer: fakeExplainer{}, Passwords: &fakePasswords{}, Keys: fakeKeys{},
+		Vault: fakeVault{}, Ownership: fakeOwnership{}, Log: r.server.opt.Log,
 	})
 	if err != nil {
 		t.Fatal(err)

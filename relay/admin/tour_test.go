@@ -22,6 +22,7 @@ func TestTour(t *testing.T) {
 	o, u := r.company("acme.example")
 	tourParties(r, o, u)
 	tourAccounts(r, o, u)
+	tourSetup(r, o)
 	tourSubmitters(r, o)
 	tourKeys(r)
 	tourTokens(r)
@@ -89,6 +90,7 @@ func tourAccounts(r *rig, o api.Organisation, u api.User) {
 	}
 	r.ask("GET", "/accounts/"+a.ID, nil).is(200)
 	tourVerification(r, a.ID)
+	tourIdentity(r, a.ID)
 	r.ask("DELETE", "/accounts/"+a.ID, nil).is(204)
 	r.ask("DELETE", "/accounts/"+s.ID, nil).is(204)
 }

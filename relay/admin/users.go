@@ -15,6 +15,7 @@ import (
 // users serves people.
 type users struct {
 	*desk
+	writer AccountWriter
 }
 
 func (u users) register(a huma.API) {
@@ -30,7 +31,7 @@ func userOwner(u *relay.User) string { return u.Organisation }
 func viewUser(u *relay.User) api.User {
 	return api.User{
 		ID: u.ID, Organisation: u.Organisation, Address: u.Address.String(),
-		HeaderName: u.HeaderName, Revision: u.Revision,
+		HeaderName: u.HeaderName, Administrator: u.Administrator, Revision: u.Revision,
 	}
 }
 
@@ -100,10 +101,14 @@ func (u users) put(ctx context.Context, in *change[api.UserInput]) (*shown[api.U
 	if err := match(in.IfMatch, rec.Revision); err != nil {
 		return nil, err
 	}
+	before := rec.Address
 	if err := u.apply(ctx, rec, in.Body); err != nil {
 		return nil, err
 	}
 	if err := u.dir.Users().Put(ctx, rec); err != nil {
+		return nil, err
+	}
+	if err := u.readdress(ctx, rec, before); err != nil {
 		return nil, err
 	}
 	return &shown[api.User]{ETag: etag(rec.Revision), Body: viewUser(rec)}, nil
@@ -141,5 +146,53 @@ func (u users) apply(ctx context.Context, rec *relay.User, in api.UserInput) err
 		return taken("address", "There is a user with the address %s already.", address)
 	}
 	rec.Organisation, rec.Address, rec.HeaderName = organisation.ID, address, in.HeaderName
+	rec.Administrator = in.Administrator
 	return nil
+}
+
+// readdress changes a user's address wherever it stands: in the account, which must be
+// proved anew, and in the lists of submitters. A step that fails can be repeated by
+// the same change of the user.
+func (u users) readdress(ctx context.Context, rec *relay.User, before relay.Address) error {
+	if before.Equal(rec.Address) || before.IsZero() {
+		return nil
+	}
+	a, err := u.dir.AccountByAddress(ctx, before)
+	if err == nil && a.User == rec.ID && a.Address.Equal(before) {
+		a.Address = rec.Address
+		if err := u.writer.Save(ctx, a, ""); err != nil {
+			return err
+		}
+	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	for after := ""; ; {
+		page, err := u.dir.Submitters().List(ctx, after, scanPage)
+		if err != nil {
+			return err
+		}
+		for _, s := range page {
+			after = s.ID
+			if !replaceSender(s, before, rec.Address) {
+				continue
+			}
+			if err := u.dir.Submitters().Put(ctx, s); err != nil {
+				return err
+			}
+		}
+		if len(page) < scanPage {
+			return nil
+		}
+	}
+}
+
+// replaceSender puts a new address in the place of an old one in a submitter's list.
+func replaceSender(s *relay.Submitter, old, fresh relay.Address) bool {
+	replaced := false
+	for i, text := range s.Senders.Addresses {
+		if a, err := mailaddr.Parse(text); err == nil && a.Equal(old) {
+			s.Senders.Addresses[i], replaced = fresh.String(), true
+		}
+	}
+	return replaced
 }

@@ -39,3 +39,18 @@ func TestHintsAreForTheSubmitter(t *testing.T) {
 		t.Errorf("a refused sign-in (%s) gives the submitter %q", refused.Rule, hint)
 	}
 }
+
+func TestForOwner(t *testing.T) {
+	t.Parallel()
+	r, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rule, want := range map[string]bool{
+		"auth.password_wrong": true, "token.client_refused": false, "no.such_rule": true,
+	} {
+		if got := r.ForOwner(rule); got != want {
+			t.Errorf("ForOwner(%q) = %v", rule, got)
+		}
+	}
+}

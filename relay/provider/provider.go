@@ -1,6 +1,10 @@
-// Package provider knows what the answers of mail providers mean. The knowledge is
-// data, replies.yaml, and not code: a new observation is a new line there, with an
-// example that proves it.
+// Package provider knows mail providers: what their answers mean, and what is known of
+// them before an account was measured. The knowledge is data and not code. A new
+// observation is a new line in replies.yaml, with an example that proves it, or in
+// presets.yaml.
+//
+// NewPresets reads and checks the presets. One is found by id, by the domain of an
+// address or by a mail exchanger, and gives the settings of an account.
 //
 // New reads and checks the rules; Classify is then a function of the answer alone:
 //  1. the rules for the place of the answer are tried from the top;
@@ -24,6 +28,7 @@ var replies []byte
 type Rules struct {
 	byPlace map[relay.Where][]*rule // rules, then defaults
 	hints   map[string]string       // by rule
+	told    map[string][]string     // who can mend it, by rule
 }
 
 // New gives the rules that are part of the program.
@@ -40,8 +45,9 @@ func Parse(data []byte) (*Rules, error) {
 	if err != nil {
 		return nil, fmt.Errorf("check the reply rules: %w", err)
 	}
-	r := &Rules{byPlace: make(map[relay.Where][]*rule), hints: make(map[string]string, len(compiled))}
+	r := &Rules{byPlace: make(map[relay.Where][]*rule), hints: make(map[string]string, len(compiled)), told: make(map[string][]string, len(compiled))}
 	for _, c := range compiled {
+		r.told[c.class.Rule] = c.class.Told
 		if forSubmitter(c.class.Told) {
 			r.hints[c.class.Rule] = c.class.Hint
 		}

@@ -126,6 +126,9 @@ func (c *Conductor) deliver(ctx context.Context, j *job, d *relay.Delivery) rela
 	if cancelled {
 		return aborted(d, started, 0, "the message was cancelled")
 	}
+	if d.Route.Kind == relay.RouteReturn {
+		return returned(d, started)
+	}
 	if len(unknown) > 0 {
 		if a, known := c.lookUp(ctx, d, unknown); known {
 			return a
@@ -260,7 +263,7 @@ func (c *Conductor) follow(j *job, d *relay.Delivery, now time.Time) {
 		return
 	}
 	if s.Hold != nil {
-		c.held.add(j.m, s.Hold)
+		c.held.add(j.m, s)
 	} else {
 		c.replant(j, d, now)
 	}

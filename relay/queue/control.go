@@ -98,7 +98,9 @@ func (c *Conductor) retryNow(ctx context.Context, j *job, by string) error {
 	for i := range s.Recipients {
 		s.Recipients[i].Next = time.Time{}
 	}
-	s.Copy.Next = time.Time{}
+	if s.Copy.Status == relay.CopyPending { // the look at a filed copy has its time
+		s.Copy.Next = time.Time{}
+	}
 	if err := c.record(j, s, relay.Event{At: now, Kind: relay.EventRetry, By: by}); err != nil {
 		return err
 	}
@@ -106,9 +108,6 @@ func (c *Conductor) retryNow(ctx context.Context, j *job, by string) error {
 		for i := range s.Recipients {
 			c.sched.endRest(laneOf(route, j.m, i), now)
 		}
-	}
-	if s.Copy.Status == relay.CopyPending {
-		c.sched.endRest(laneKey{laneCopy, s.Copy.Account}, now)
 	}
 	c.sched.endRest(laneKey{laneCopy, s.Copy.Account}, now)
 	c.plant(ctx, j.m, s, now)

@@ -120,23 +120,37 @@ func (c memContent) Size() int64       { return int64(len(c)) }
 func (c memContent) Reader() io.Reader { return bytes.NewReader(c) }
 func (memContent) Close() error        { return nil }
 
-// fixedRouter gives every message the route that stands for its sender, else the
-// common one.
+// fixedRouter gives every message the common route, or what decide says.
 type fixedRouter struct {
 	mu     sync.Mutex
 	common relay.Route
+	decide func(*relay.Message) relay.Route
+	asked  int
 }
 
-func (r *fixedRouter) Route(context.Context, *relay.Message) (relay.Route, error) {
+func (r *fixedRouter) Route(_ context.Context, m *relay.Message) (relay.Route, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.asked++
+	if r.decide != nil {
+		return r.decide(m), nil
+	}
 	return r.common, nil
+}
+
+// questions is how often it was asked since the last time.
+func (r *fixedRouter) questions() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.asked
+	r.asked = 0
+	return n
 }
 
 func (r *fixedRouter) set(route relay.Route) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.common = route
+	r.common, r.decide = route, nil
 }
 
 // deliverFunc is a deliverer written as a function.
@@ -166,12 +180,19 @@ type fakeFiler struct {
 	found   relay.Found
 	findErr error
 	finds   int
+	filings []relay.Filing // as they came
+	panics  func(*relay.Filing) bool
+	find    func() relay.Found // asked in place of found
 }
 
-func (f *fakeFiler) File(context.Context, *relay.Filing) relay.Filed {
+func (f *fakeFiler) File(_ context.Context, filing *relay.Filing) relay.Filed {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.files++
+	f.filings = append(f.filings, *filing)
+	if f.panics != nil && f.panics(filing) {
+		panic("index out of range")
+	}
 	if len(f.filed) == 0 {
 		return relay.Filed{Status: relay.CopyFiled, Folder: "Sent", UID: 7}
 	}
@@ -186,7 +207,17 @@ func (f *fakeFiler) Find(context.Context, string, *relay.Message) (relay.Found, 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.finds++
+	if f.find != nil {
+		return f.find(), nil
+	}
 	return f.found, f.findErr
+}
+
+// asked gives the filings that it was asked for.
+func (f *fakeFiler) asked() []relay.Filing {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.filings)
 }
 
 func (f *fakeFiler) looks() int {

@@ -14,12 +14,13 @@ const (
 	laneAccount laneKind = iota // attempts through one account
 	laneDomain                  // direct attempts to one destination domain
 	laneInbox                   // reports filed in one mailbox
+	laneReturn                  // messages that go back to their senders; touches no network
 	laneCopy                    // Sent copies of one mailbox
 	laneReport                  // making reports; touches no network
 	laneReload                  // reading messages again after a fault; touches no network
 )
 
-var laneNames = [...]string{"account", "domain", "inbox", "copy", "report", "reload"}
+var laneNames = [...]string{"account", "domain", "inbox", "return", "copy", "report", "reload"}
 
 // laneKey names a lane: the account's id or the destination domain.
 type laneKey struct {
@@ -31,10 +32,12 @@ type laneKey struct {
 func (k laneKey) String() string { return laneNames[k.kind] + ":" + k.name }
 
 // hasPeer reports whether the tasks of the lane need somebody who answers.
-func (k laneKey) hasPeer() bool { return k.kind != laneReport && k.kind != laneReload }
+func (k laneKey) hasPeer() bool {
+	return k.kind != laneReturn && k.kind != laneReport && k.kind != laneReload
+}
 
 // isAttempt reports whether the tasks of the lane are attempts to deliver.
-func (k laneKey) isAttempt() bool { return k.kind <= laneInbox }
+func (k laneKey) isAttempt() bool { return k.kind <= laneReturn }
 
 // task is one message in one lane. It says only that something may be due: the
 // truth is in the message's state when the task's turn comes, and a task that
@@ -57,6 +60,7 @@ type lane struct {
 	limit     int // attempts at one time, once the lane is proven
 	active    int
 	proven    bool          // the last attempt reached its peer; until then one attempt at a time
+	width     int           // attempts at one time that it has earned so far
 	queued    bool          // stands in the scheduler's ring of runnable lanes
 	restUntil time.Time     // trouble of the whole lane
 	rest      time.Duration // the last rest, doubled at each repetition
@@ -72,7 +76,11 @@ type turn struct {
 }
 
 func newLane(key laneKey, limit int) *lane {
-	return &lane{key: key, limit: limit, proven: !key.hasPeer(), bySender: make(map[string]*turn)}
+	l := &lane{key: key, limit: limit, width: 1, bySender: make(map[string]*turn)}
+	if !key.hasPeer() {
+		l.proven, l.width = true, limit
+	}
+	return l
 }
 
 // push adds a ready task.
@@ -108,10 +116,11 @@ func (l *lane) runnable(now time.Time) bool {
 
 // room is how many attempts the lane may have at one time. A lane whose peer has
 // not answered lately gets one, so that a hundred dead peers take a hundred places
-// and not all of them.
+// and not all of them. From there it widens by one with each attempt that reached its
+// peer: what waited for days does not all come down on it at once.
 func (l *lane) room() int {
 	if l.proven {
-		return l.limit
+		return min(max(l.width, 1), l.limit)
 	}
 	return 1
 }
@@ -144,7 +153,7 @@ const (
 // the trouble is over. Attempts that ran beside each other met the same trouble: it is
 // doubled once for all of them.
 func (l *lane) slow(now time.Time, pause time.Duration) {
-	l.proven = false
+	l.proven, l.width = false, 1
 	pause = min(max(pause, minRest), maxRest)
 	if resting := l.restUntil.Sub(now); resting > 0 {
 		l.rest = max(l.rest, pause)
@@ -155,11 +164,17 @@ func (l *lane) slow(now time.Time, pause time.Duration) {
 	l.restUntil = now.Add(l.rest)
 }
 
-// learn notes whether an attempt reached its peer. Success ends the doubling of
-// rests.
+// learn notes whether an attempt reached its peer. Success widens the lane and ends the
+// doubling of rests.
 func (l *lane) learn(reached bool) {
-	l.proven = reached
-	if reached {
-		l.rest = 0
+	if !l.key.hasPeer() {
+		return
 	}
+	l.proven = reached
+	if !reached {
+		l.width = 1
+		return
+	}
+	l.width = min(l.width+1, l.limit)
+	l.rest = 0
 }

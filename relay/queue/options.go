@@ -32,11 +32,11 @@ type Deliverer interface {
 	Deliver(ctx context.Context, d *relay.Delivery) relay.Attempt
 }
 
-// Filer makes Sent copies (step 7) and looks for messages in Sent.
+// Filer makes Sent copies (step 7), and looks for messages in mailboxes.
 type Filer interface {
 	File(ctx context.Context, f *relay.Filing) relay.Filed
-	// Find tells whether the message arrived in the Sent folder that the provider
-	// of the account fills itself.
+	// Find tells whether the message lies in the account's mailbox, so that it must
+	// have been accepted.
 	Find(ctx context.Context, account string, m *relay.Message) (relay.Found, error)
 }
 

@@ -16,7 +16,7 @@ const policyRule = "policy."
 // which recipients wait, the Sent copy, and reports.
 func (c *Conductor) plant(ctx context.Context, m *relay.Message, s *relay.State, now time.Time) {
 	if s.Hold != nil {
-		c.held.add(m, s.Hold)
+		c.held.add(m, s)
 	} else {
 		c.plantRecipients(ctx, m, s, now)
 	}
@@ -48,11 +48,16 @@ func (c *Conductor) plantRecipients(ctx context.Context, m *relay.Message, s *re
 
 // plantFollowUps plans what does not depend on the route.
 func (c *Conductor) plantFollowUps(m *relay.Message, s *relay.State, now time.Time) {
-	if s.Copy.Status == relay.CopyPending {
-		c.sched.add(taskOf(m), laneKey{laneCopy, s.Copy.Account}, s.Copy.Next, now)
-	}
+	c.plantCopy(m, s, now)
 	if owesReports(s) {
 		c.sched.add(taskOf(m), laneKey{kind: laneReport}, time.Time{}, now)
+	}
+}
+
+// plantCopy plans the next try at the Sent copy, or the look at a filed one.
+func (c *Conductor) plantCopy(m *relay.Message, s *relay.State, now time.Time) {
+	if !s.Copy.Settled() {
+		c.sched.add(taskOf(m), laneKey{laneCopy, s.Copy.Account}, s.Copy.Next, now)
 	}
 }
 
@@ -77,13 +82,17 @@ func laneOf(route relay.Route, m *relay.Message, i int) laneKey {
 		return laneKey{laneDomain, m.Envelope.Recipients[i].Address.Domain}
 	case relay.RouteInbox:
 		return laneKey{laneInbox, route.Account}
+	case relay.RouteReturn:
+		return laneKey{kind: laneReturn}
 	}
 	return laneKey{laneAccount, route.Account}
 }
 
-// RuleAccountGone is the rule of a hold whose account was removed after some
-// recipients had got the message through it.
-const RuleAccountGone = "account.gone"
+// The rules of a hold for mail that has a fixed route.
+const (
+	RuleAccountGone = "account.gone"        // its account was removed after some recipients had got the message through it
+	RulePartlySent  = "account.partly_sent" // a policy would send it another way, and a part of it may have been sent
+)
 
 // routeOf asks the router. Once a final dot was sent the kind of the route is fixed:
 // the router can then only hold the message, or name another account of its sender,
@@ -94,17 +103,22 @@ func (c *Conductor) routeOf(ctx context.Context, m *relay.Message, s *relay.Stat
 		return route, err
 	}
 	fixed := s.Route
+	hold := relay.Route{Kind: relay.RouteHold, Account: fixed.Account}
 	switch {
 	case fixed.Kind != relay.RouteAccount:
 		return fixed, nil
 	case route.Kind == relay.RouteAccount, route.Kind == relay.RouteHold:
 		return route, nil
+	case strings.HasPrefix(route.Rule, policyRule):
+		hold.Rule = RulePartlySent
+		hold.Reason = "a part of this message may already have gone through the account, so the rest waits for it: " +
+			"mend the account, or cancel the rest"
+		return hold, nil
 	}
-	return relay.Route{
-		Kind: relay.RouteHold, Account: fixed.Account, Rule: RuleAccountGone,
-		Reason: "a part of this message already went through an account that can no longer be used: " +
-			"connect the account again, or cancel the rest",
-	}, nil
+	hold.Rule = RuleAccountGone
+	hold.Reason = "a part of this message already went through an account that can no longer be used: " +
+		"connect the account again, or cancel the rest"
+	return hold, nil
 }
 
 // holdOf is the hold that a route asks for.
@@ -112,12 +126,14 @@ func holdOf(route relay.Route, now time.Time) relay.Hold {
 	return relay.Hold{Reason: route.Reason, Rule: route.Rule, Account: route.Account, Since: now}
 }
 
+func accountKey(account string) string { return "account:" + account }
+
 // heldKey groups held messages by what can release them: an account's return, or
 // a change of policy for one sender. Empty means that only a person releases it.
 func heldKey(m *relay.Message, h *relay.Hold) string {
 	switch {
 	case h.Account != "":
-		return "account:" + h.Account
+		return accountKey(h.Account)
 	case strings.HasPrefix(h.Rule, policyRule):
 		return "sender:" + m.From.Key()
 	}

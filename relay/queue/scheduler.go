@@ -62,7 +62,7 @@ func newScheduler(o *Options) *scheduler {
 		limit: o.Attempts,
 		limits: map[laneKind]int{
 			laneAccount: o.PerAccount, laneDomain: o.PerDestination,
-			laneInbox: o.PerMailbox, laneCopy: o.PerMailbox, laneReport: o.PerDestination, laneReload: o.PerDestination,
+			laneInbox: o.PerMailbox, laneReturn: o.PerDestination, laneCopy: o.PerMailbox, laneReport: o.PerDestination, laneReload: o.PerDestination,
 		},
 		wake: make(chan struct{}, 1),
 	}

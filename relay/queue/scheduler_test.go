@@ -52,7 +52,8 @@ func (s *scheduling) put(submitter string, key laneKey, n int) {
 
 // prove makes a lane one whose peer answers.
 func (s *scheduling) prove(key laneKey) {
-	s.lane(key).proven = true
+	l := s.lane(key)
+	l.proven, l.width = true, l.limit
 }
 
 func (s *scheduling) take() (task, bool) {
@@ -122,8 +123,37 @@ func TestUnprovenLaneGetsOneAttemptUntilItsPeerAnswers(t *testing.T) {
 	for _, ok := s.take(); ok; _, ok = s.take() {
 		n++
 	}
-	if n != 9 {
-		t.Errorf("%d attempts run after success", n)
+	if n != 2 {
+		t.Errorf("%d attempts run after success, want 2", n)
+	}
+}
+
+// After trouble a lane widens by one with each success, up to its limit; a peer that is
+// not reached makes it narrow again.
+func TestLaneWidensStepByStep(t *testing.T) {
+	t.Parallel()
+	s := newScheduling(func(o *Options) { o.PerAccount = 5 })
+	key := laneKey{laneAccount, "mended"}
+	s.put("x", key, 100)
+	round := func(reached bool) (n int) {
+		var running []task
+		for got, ok := s.take(); ok; got, ok = s.take() {
+			running = append(running, got)
+		}
+		for _, got := range running {
+			s.learn(got.lane, reached, s.now)
+			s.done(got, s.now)
+		}
+		return len(running)
+	}
+	var widths []int
+	for range 5 {
+		widths = append(widths, round(true))
+	}
+	round(false)
+	widths = append(widths, round(true), round(true))
+	if want := []int{1, 2, 4, 5, 5, 1, 2}; !slices.Equal(widths, want) {
+		t.Errorf("attempts at one time %v, want %v", widths, want)
 	}
 }
 

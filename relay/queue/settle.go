@@ -32,7 +32,7 @@ func settle(p policy, now time.Time, m *relay.Message, old *relay.State, route r
 		p.settleRecipient(now, m, s, a, &a.Results[i])
 	}
 	if !p.noCopies && wantsCopy(m, s) {
-		s.Copy = relay.Copy{Status: relay.CopyPending, Account: s.Route.Account, Since: now}
+		s.Copy = relay.Copy{Status: relay.CopyPending, Account: s.Route.Account, Way: a.Way, Since: now}
 	}
 	return s
 }
@@ -133,10 +133,10 @@ func age(now time.Time, m *relay.Message, s *relay.State) time.Duration {
 }
 
 // owesReport reports whether the outcome of a recipient is to be reported to the
-// return path. Reports are never reported about (RFC 3464 §2), and the null
-// reverse-path gets none (RFC 5321 §6.1).
+// return path. What relayd itself wrote is never reported about (RFC 3464 §2), and the
+// null reverse-path gets none (RFC 5321 §6.1).
 func owesReport(m *relay.Message, recipient int, kind relay.ReportKind) bool {
-	if m.Kind == relay.KindReport || m.Envelope.ReturnPath.IsZero() {
+	if m.Kind != relay.KindSubmission || m.Envelope.ReturnPath.IsZero() {
 		return false
 	}
 	notify := m.Envelope.Recipients[recipient].Notify
@@ -150,9 +150,10 @@ func owesReport(m *relay.Message, recipient int, kind relay.ReportKind) bool {
 }
 
 // wantsCopy reports whether the Sent copy becomes due: once, when the first
-// recipient was accepted through the sender's account.
+// recipient was accepted through the sender's account. One that was found to be
+// switched off has its account already.
 func wantsCopy(m *relay.Message, s *relay.State) bool {
-	if m.Kind != relay.KindSubmission || s.Route.Kind != relay.RouteAccount || s.Copy.Status != relay.CopyNone {
+	if m.Kind != relay.KindSubmission || s.Route.Kind != relay.RouteAccount || s.Copy.Status != relay.CopyNone || s.Copy.Account != "" {
 		return false
 	}
 	for i := range s.Recipients {

@@ -79,7 +79,7 @@ func TestSettle(t *testing.T) {
 
 func TestCopyBecomesDueOnce(t *testing.T) {
 	t.Parallel()
-	delivered := &relay.Attempt{Results: []relay.Result{{Outcome: relay.Delivered}}}
+	delivered := &relay.Attempt{Way: relay.WayGraph, Results: []relay.Result{{Outcome: relay.Delivered}}}
 	p := policy{backoff: DefaultBackoff(), random: func() float64 { return 0 }}
 	for name, tc := range map[string]struct {
 		route  relay.Route
@@ -95,8 +95,13 @@ func TestCopyBecomesDueOnce(t *testing.T) {
 		m := message("b.example")
 		before, p := relay.NewState(m), p
 		tc.change(m, before, &p)
-		if got := settle(p, time.Now(), m, before, tc.route, delivered).Copy.Status; got != tc.want {
-			t.Errorf("%s: the copy is %s, want %s", name, got, tc.want)
+		got := settle(p, time.Now(), m, before, tc.route, delivered).Copy
+		if got.Status != tc.want {
+			t.Errorf("%s: the copy is %s, want %s", name, got.Status, tc.want)
+		}
+		// The way that decided tells whether the provider files the copy by itself.
+		if (got.Way == relay.WayGraph) != (got.Status == relay.CopyPending) {
+			t.Errorf("%s: the copy of a message that went by Graph says %q", name, got.Way)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // The rules of a recipient whose unknown outcome was looked up.
 const (
-	RuleFoundInSent  = "unknown.found_in_sent" // the provider had filed the message: delivered
+	RuleFoundInSent  = "unknown.found_in_sent" // the message lies in the sender's mailbox: delivered
 	RuleUnsearchable = "unknown.unsearchable"  // the mailbox could not be searched at the moment
 	RuleSeveral      = "unknown.several"       // several transactions were open: one copy in Sent proves none of them
 )
@@ -64,7 +64,7 @@ func unknownOf(j *job, d *relay.Delivery) []int {
 	return unknown
 }
 
-// lookUp searches Sent for a message of unknown outcome (promise G4). known is
+// lookUp searches the mailbox for a message of unknown outcome (promise G4). known is
 // false if it has to be sent again.
 func (c *Conductor) lookUp(ctx context.Context, d *relay.Delivery, unknown []int) (a relay.Attempt, known bool) {
 	started := time.Now()
@@ -72,9 +72,9 @@ func (c *Conductor) lookUp(ctx context.Context, d *relay.Delivery, unknown []int
 	switch {
 	case err != nil && c.lookUps(d, unknown) < maxLookUps:
 		c.o.Observer.Fault("look up in Sent", d.Message.ID, err)
-		return result(unknown, started, relay.Unknown, RuleUnsearchable, "the Sent folder could not be searched: "+err.Error()), true
+		return result(unknown, started, relay.Unknown, RuleUnsearchable, "the mailbox could not be searched: "+err.Error()), true
 	case found == relay.FoundYes:
-		return result(unknown, started, relay.Delivered, RuleFoundInSent, "found in the Sent folder, so it was accepted"), true
+		return result(unknown, started, relay.Delivered, RuleFoundInSent, "found in the sender's mailbox, so it was accepted"), true
 	}
 	return relay.Attempt{}, false
 }

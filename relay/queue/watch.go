@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"bytes"
 	"context"
 	"slices"
 	"sync"
@@ -9,10 +8,6 @@ import (
 
 	"github.com/relayd/relayd/relay"
 )
-
-func sortIDs(ids []relay.ID) {
-	slices.SortFunc(ids, func(a, b relay.ID) int { return bytes.Compare(a[:], b[:]) })
-}
 
 // settleChanges is how long changes of accounts are gathered before held mail is
 // looked at again: an import of a thousand accounts is one look.
@@ -50,38 +45,43 @@ func waitFor(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// reconsider releases what no longer needs to be held. All messages under one key
-// share their reason, so the router is asked for the oldest of each.
+// reconsider releases what no longer needs to be held.
 func (c *Conductor) reconsider(ctx context.Context) {
 	for _, key := range c.held.keys() {
-		if ids := c.held.of(key); c.anyFree(ctx, ids) {
-			c.releaseAll(ctx, ids)
+		if c.anyFree(ctx, key) {
+			c.releaseAll(ctx, c.held.of(key))
 		}
 	}
 }
 
-// anyFree reports whether the router would no longer hold some of the messages. A
-// message whose route is fixed says nothing about the others: it alone cannot go
-// another way.
-func (c *Conductor) anyFree(ctx context.Context, ids []relay.ID) bool {
-	for _, id := range ids {
-		if free, fixed := c.free(ctx, id); free || !fixed {
+// anyFree reports whether the router would no longer hold some of the messages under a
+// key. They share their reason, so the oldest that can be read answers for all. A
+// message whose route is fixed says nothing about others: it alone cannot go another
+// way. So such messages are asked only where there are no others.
+func (c *Conductor) anyFree(ctx context.Context, key string) bool {
+	for _, id := range c.held.oldest(key, releaseAtOnce) {
+		if free, read := c.free(ctx, id); read {
 			return free
+		}
+	}
+	for _, id := range c.held.fixed(key) {
+		if free, _ := c.free(ctx, id); free {
+			return true
 		}
 	}
 	return false
 }
 
-// free reports whether the router would no longer hold the message, and whether its
-// route is fixed. One that cannot be read counts as fixed: the next one is asked.
-func (c *Conductor) free(ctx context.Context, id relay.ID) (free, fixed bool) {
+// free reports whether the router would no longer hold the message, and whether the
+// message could be read at all.
+func (c *Conductor) free(ctx context.Context, id relay.ID) (free, read bool) {
 	j, err := c.acquire(ctx, id)
 	if err != nil {
-		return false, true
+		return false, false
 	}
 	defer c.jobs.release(id, j)
 	defer j.mu.Unlock()
-	return c.isFree(ctx, j), j.s.RouteFixed
+	return c.isFree(ctx, j), true
 }
 
 // isFree reports whether relayd itself holds the message without a reason. The caller
@@ -94,31 +94,64 @@ func (c *Conductor) isFree(ctx context.Context, j *job) bool {
 	return err == nil && route.Kind != relay.RouteHold
 }
 
-// releaseAll releases messages in their order, as far as sharing flushes allows.
-func (c *Conductor) releaseAll(ctx context.Context, ids []relay.ID) {
-	var running sync.WaitGroup
-	places := make(chan struct{}, releaseAtOnce)
-	for _, id := range ids {
+// releaseAged releases what has waited for as long as its organisation wants. Older
+// mail is due first, so for each account one look at the oldest tells whether anything
+// is; what is due is released until one is not.
+func (c *Conductor) releaseAged(ctx context.Context) {
+	for _, key := range c.held.keys() {
+		for ctx.Err() == nil {
+			ids := c.held.oldest(key, releaseAtOnce)
+			if len(ids) == 0 {
+				break
+			}
+			if free, _ := c.free(ctx, ids[0]); !free || c.releaseAll(ctx, ids) < len(ids) {
+				break
+			}
+		}
+	}
+}
+
+// releaseAll releases messages in their order, and tells how many it released. Those of
+// a group share flushes; they go to their lanes in their order, when all of them are
+// recorded, so that the oldest is always the first to be sent.
+func (c *Conductor) releaseAll(ctx context.Context, ids []relay.ID) (released int) {
+	for group := range slices.Chunk(ids, releaseAtOnce) {
 		if ctx.Err() != nil {
 			break
 		}
-		places <- struct{}{}
-		running.Go(func() {
-			defer func() { <-places }()
-			c.releaseOne(ctx, id)
-		})
+		free := make([]freed, len(group))
+		var recording sync.WaitGroup
+		for i, id := range group {
+			recording.Go(func() { free[i] = c.releaseOne(ctx, id) })
+		}
+		recording.Wait()
+		for _, f := range free {
+			if f.m != nil {
+				c.plantRecipients(ctx, f.m, f.s, time.Now())
+				released++
+			}
+		}
 	}
-	running.Wait()
+	return released
 }
 
-func (c *Conductor) releaseOne(ctx context.Context, id relay.ID) {
+// freed is a message whose hold has ended, as it was recorded; zero if it has not.
+type freed struct {
+	m *relay.Message
+	s *relay.State
+}
+
+func (c *Conductor) releaseOne(ctx context.Context, id relay.ID) freed {
 	j, err := c.acquire(ctx, id)
 	if err != nil {
-		return
+		return freed{}
 	}
 	defer c.jobs.release(id, j)
 	defer j.mu.Unlock()
-	c.releaseIfFree(ctx, j)
+	if !c.isFree(ctx, j) || c.endHold(j, "") != nil { // record has told the observer of a failure
+		return freed{}
+	}
+	return freed{j.m, j.s}
 }
 
 func (c *Conductor) releaseIfFree(ctx context.Context, j *job) {

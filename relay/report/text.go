@@ -114,6 +114,7 @@ func (n *notice) closing() string {
 func explain(reply relay.Reply) string {
 	kind := strings.TrimPrefix(reply.Text, "local: ")
 	for _, known := range []struct{ prefix, words string }{
+		{"returned", "Your own mail account could not be used for as long as your organisation lets mail wait for it, so the message comes back to you."},
 		{"address refused", "The domain names no mail server that can be reached on the Internet."},
 		{"dns no such domain", "The domain of this address does not exist."},
 		{"dns null MX", "The domain of this address does not accept mail."},

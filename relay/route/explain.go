@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/relayd/relayd/relay"
 )
@@ -15,7 +16,7 @@ func (r *Router) Explain(ctx context.Context, login string, from relay.Address, 
 	if err != nil {
 		return relay.Explanation{}, fmt.Errorf("find the submitter %q: %w", login, err)
 	}
-	m := &relay.Message{From: from, Organisation: submitter.Organisation, Envelope: relay.Envelope{ReturnPath: from}}
+	m := &relay.Message{Accepted: time.Now(), From: from, Organisation: submitter.Organisation, Envelope: relay.Envelope{ReturnPath: from}}
 	facts, err := r.facts(ctx, m)
 	if err != nil {
 		return relay.Explanation{}, fmt.Errorf("explain: %w", err)

@@ -10,13 +10,16 @@
 //     every rule that it looked at.
 //
 // The decision is taken anew at every attempt until the first final dot left; from
-// then on the conductor keeps it.
+// then on the conductor keeps it. It changes with the accounts and organisations, and
+// in one case with time alone: an organisation can limit how long mail waits for an
+// account that nobody mends.
 package route
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/store"
@@ -59,8 +62,11 @@ func (r *Router) Route(ctx context.Context, m *relay.Message) (relay.Route, erro
 
 // facts asks only for what the kind of the message needs.
 func (r *Router) facts(ctx context.Context, m *relay.Message) (f Facts, err error) {
-	f = Facts{Kind: m.Kind, NullSender: m.Envelope.ReturnPath.IsZero(), Organisation: m.Organisation, NoDirect: r.noDirect}
+	f = Facts{Kind: m.Kind, Now: time.Now(), Accepted: m.Accepted, NullSender: m.Envelope.ReturnPath.IsZero(), Organisation: m.Organisation, NoDirect: r.noDirect}
 	owner := m.From
+	if m.Kind == relay.KindNotice {
+		return f, nil
+	}
 	if m.Kind == relay.KindReport {
 		if len(m.Envelope.Recipients) == 0 {
 			return f, nil
@@ -70,6 +76,9 @@ func (r *Router) facts(ctx context.Context, m *relay.Message) (f Facts, err erro
 	f.Address = owner
 	if f.Account, err = found(r.directory.AccountByAddress(ctx, owner)); err != nil {
 		return f, fmt.Errorf("find the account of %s: %w", owner, err)
+	}
+	if f.Account != nil && !f.Account.SendsAs(owner) {
+		f.Account = nil // an alias without a proof of its own is nobody's (promise G9)
 	}
 	if f.Policy, err = r.policy(ctx, m.From, m.Organisation); err != nil {
 		return f, err

@@ -57,6 +57,9 @@ func TestDecide(t *testing.T) {
 		"report, parked":           {Facts{Kind: relay.KindReport, NullSender: true, Account: account(relay.AccountParked, proved)}, relay.RouteDirect, "", "report.direct"},
 		"report, unverified":       {Facts{Kind: relay.KindReport, NullSender: true, Account: account(relay.AccountUnverified, never)}, relay.RouteDirect, "", "report.direct"},
 		"report, no IMAP":          {Facts{Kind: relay.KindReport, NullSender: true, Account: noIMAP}, relay.RouteDirect, "", "report.direct"},
+		"notice":                   {Facts{Kind: relay.KindNotice, Account: account(relay.AccountParked, proved), Policy: hold}, relay.RouteDirect, "", "notice.direct"},
+		"notice, null sender":      {Facts{Kind: relay.KindNotice, NullSender: true}, relay.RouteDirect, "", "notice.direct"},
+		"notice, no direct":        {Facts{Kind: relay.KindNotice, NoDirect: true}, relay.RouteHold, "", "policy.no_direct"},
 		"report, no account":       {Facts{Kind: relay.KindReport, NullSender: true, Policy: hold}, relay.RouteDirect, "", "report.direct"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -125,6 +128,17 @@ func (d *directory) SubmitterByLogin(_ context.Context, login string) (*relay.Su
 
 func at(local, domain string) relay.Address { return relay.Address{Local: local, Domain: domain} }
 
+func owned(a *relay.Account, address relay.Address) *relay.Account {
+	a.Address = address
+	return a
+}
+
+func withAlias(alias relay.Address, proved time.Time) *relay.Account {
+	a := owned(account(relay.AccountVerified, true), at("jane", "acme.example"))
+	a.Aliases = []relay.Alias{{Address: alias, ProvedAt: proved}}
+	return a
+}
+
 func testDirectory() *directory {
 	hold := relay.Policy{FallBack: relay.FallBackHold}
 	return &directory{
@@ -137,8 +151,10 @@ func testDirectory() *directory {
 			"eve@free.example":  {ID: "u2", Organisation: "guard"},
 		},
 		accounts: map[string]*relay.Account{
-			"jane@acme.example": account(relay.AccountVerified, true),
-			"max@acme.example":  {ID: "a2", Organisation: "acme", State: relay.AccountParked},
+			"jane@acme.example":  owned(account(relay.AccountVerified, true), at("jane", "acme.example")),
+			"sales@acme.example": withAlias(at("sales", "acme.example"), time.Unix(1, 0)),
+			"boss@acme.example":  withAlias(at("boss", "acme.example"), time.Time{}),
+			"max@acme.example":   {ID: "a2", Organisation: "acme", Address: at("max", "acme.example"), State: relay.AccountParked},
 		},
 		submitters: map[string]*relay.Submitter{
 			"crm":   {ID: "s1", Login: "crm", Organisation: "acme", Senders: relay.Senders{Organisation: true}},
@@ -160,6 +176,9 @@ func TestRoute(t *testing.T) {
 		"header From decides, not the envelope": {
 			relay.Message{From: jane, Organisation: "acme", Envelope: relay.Envelope{ReturnPath: at("max", "acme.example")}}, relay.RouteAccount, "account.verified",
 		},
+		"proved alias":                           {relay.Message{From: at("sales", "acme.example"), Organisation: "acme", Envelope: relay.Envelope{ReturnPath: some}}, relay.RouteAccount, "account.verified"},
+		"alias without a proof":                  {relay.Message{From: at("boss", "acme.example"), Organisation: "acme", Envelope: relay.Envelope{ReturnPath: some}}, relay.RouteDirect, "account.none"},
+		"notice from an account's address":       {relay.Message{Kind: relay.KindNotice, From: jane, Envelope: relay.Envelope{ReturnPath: some}}, relay.RouteDirect, "notice.direct"},
 		"policy of the user's organisation":      {relay.Message{From: at("eve", "free.example"), Envelope: relay.Envelope{ReturnPath: some}}, relay.RouteHold, "policy.fall_back"},
 		"policy of the domain's organisation":    {relay.Message{From: at("x", "guard.example"), Organisation: "acme", Envelope: relay.Envelope{ReturnPath: some}}, relay.RouteHold, "policy.fall_back"},
 		"policy of the submitter's organisation": {relay.Message{From: some, Organisation: "guard", Envelope: relay.Envelope{ReturnPath: some}}, relay.RouteHold, "policy.fall_back"},

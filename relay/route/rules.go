@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/relayd/relayd/relay"
 )
@@ -9,6 +10,8 @@ import (
 // Facts is everything that decides a route.
 type Facts struct {
 	Kind         relay.Kind
+	Now          time.Time
+	Accepted     time.Time      // of the message
 	NullSender   bool           // MAIL FROM:<>
 	Address      relay.Address  // the header From; of a report the recipient
 	Account      *relay.Account // to which Address belongs; nil if to none
@@ -21,18 +24,21 @@ type Facts struct {
 type rule struct {
 	asks   string // for explain
 	decide func(Facts) (relay.Route, bool)
+	no     func(Facts) string // what a "no" means, for explain; nil if that is plain
 }
 
 // rules is the whole decision, in order. The last rule always decides.
 func rules() []rule {
 	return []rule{
-		{"Is it a report of relayd's own?", report},
-		{"Is the return path null?", nullSender},
-		{"Is there no account for the From address?", noAccount},
-		{"Is it an account of another organisation?", otherOrganisation},
-		{"Is the account verified?", usable},
-		{"Was the account never proved?", neverProved},
-		{"The account was proved and cannot send now.", wait},
+		{asks: "Is it a report of relayd's own?", decide: report},
+		{asks: "Is it a notice of relayd's own?", decide: notice},
+		{asks: "Is the return path null?", decide: nullSender},
+		{asks: "Is there no account for the From address?", decide: noAccount},
+		{asks: "Is it an account of another organisation?", decide: otherOrganisation},
+		{asks: "Is the account verified?", decide: usable},
+		{asks: "Was the account never proved?", decide: neverProved},
+		{asks: "Has the mail waited for its account as long as its organisation wants?", decide: waitedLong, no: waitsUntil},
+		{asks: "The account was proved and cannot send now.", decide: wait},
 	}
 }
 
@@ -51,7 +57,11 @@ func decide(f Facts) (relay.Route, []string) {
 			route = permitted(f, route)
 			return route, append(steps, fmt.Sprintf("%s Yes: %s.", r.asks, route.Reason))
 		}
-		steps = append(steps, r.asks+" No.")
+		no := " No."
+		if r.no != nil {
+			no = " No: " + r.no(f) + "."
+		}
+		steps = append(steps, r.asks+no)
 	}
 	return relay.Route{Kind: relay.RouteHold, Rule: "route.none", Reason: "no rule decides"}, steps
 }
@@ -84,6 +94,15 @@ func report(f Facts) (relay.Route, bool) {
 		Kind: relay.RouteDirect, Rule: "report.direct",
 		Reason: fmt.Sprintf("no account of %s can take the report now, so it is delivered directly", f.Address),
 	}, true
+}
+
+// What relayd itself writes to a person never waits for an account: it may be about
+// that very account.
+func notice(f Facts) (relay.Route, bool) {
+	return relay.Route{
+		Kind: relay.RouteDirect, Rule: "notice.direct",
+		Reason: "relayd's own mail to people never goes through an account",
+	}, f.Kind == relay.KindNotice
 }
 
 // Mail with the null return path speaks for a machine, not for a person, and no

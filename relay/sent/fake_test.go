@@ -3,6 +3,7 @@ package sent_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -41,7 +42,7 @@ func newWorld(t *testing.T, p simulator.Personality, change ...func(*sent.Option
 	w := &world{t: t, provider: provider, dialer: &countingDialer{}, accounts: &accounts{list: map[string]relay.Account{}}}
 	w.account("jane", jane)
 	w.options = sent.Options{
-		Credentials: w.accounts, Classifier: rules{}, Dialer: w.dialer, Health: w.accounts, Roots: provider.Roots(),
+		Accounts: w.accounts, Credentials: w.accounts, Learner: w.accounts, Classifier: rules{}, Dialer: w.dialer, Health: w.accounts, Roots: provider.Roots(),
 		ConnectTimeout: 5 * time.Second, OperationTimeout: 5 * time.Second,
 	}
 	for _, c := range change {
@@ -86,6 +87,7 @@ type accounts struct {
 	mu     sync.Mutex
 	list   map[string]relay.Account
 	health []string
+	token  error // no credentials are given
 }
 
 func (a *accounts) set(account relay.Account) {
@@ -102,14 +104,34 @@ func (a *accounts) change(id string, change func(*relay.Account)) {
 	a.list[id] = account
 }
 
-func (a *accounts) Credentials(_ context.Context, id string, _ relay.Resource) (*relay.Credentials, error) {
+func (a *accounts) Credentials(_ context.Context, id string, r relay.Resource) (*relay.Credentials, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	account, found := a.list[id]
 	if !found {
 		return nil, store.ErrNotFound
 	}
-	return &relay.Credentials{Account: account, Password: "secret"}, nil
+	if a.token != nil {
+		return nil, a.token
+	}
+	return &relay.Credentials{Account: account, Password: "secret", Resource: r}, nil
+}
+
+func (a *accounts) Get(_ context.Context, id string) (*relay.Account, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if account, found := a.list[id]; found {
+		return &account, nil
+	}
+	return nil, store.ErrNotFound
+}
+
+func (a *accounts) Learn(_ context.Context, id string, filesSent bool) error {
+	a.change(id, func(account *relay.Account) { account.Card.FilesSent = filesSent })
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.health = append(a.health, fmt.Sprintf("learn %s %v", id, filesSent))
+	return nil
 }
 
 func (a *accounts) Degrade(_ context.Context, id string, t relay.Trouble) error {
@@ -141,6 +163,9 @@ func (rules) Classify(a relay.Answer) relay.Class {
 		"OVERQUOTA":            {Rule: "copy.full", Action: relay.ActionHoldAccount, Pause: 6 * time.Hour, Hint: "The mailbox is full."},
 		"UNAVAILABLE":          {Rule: "copy.busy", Action: relay.ActionSlow, Pause: 5 * time.Minute, Hint: "Busy."},
 		"TOOBIG":               {Rule: "copy.too_big", Action: relay.ActionFailMessage, Hint: "Too large."},
+	}
+	if a.Where == relay.AtToken {
+		return relay.Class{Rule: "token.grant", Action: relay.ActionHoldAccount, Pause: time.Hour, Hint: "Connect again."}
 	}
 	if class, known := byCode[a.IMAPCode]; known {
 		return class

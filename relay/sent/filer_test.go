@@ -166,7 +166,7 @@ func TestVerdicts(t *testing.T) {
 func TestProviderThatFilesItself(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, simulator.Personality{})
-	w.accounts.change("jane", func(a *relay.Account) { a.Card.FilesSent = true })
+	w.accounts.change("jane", func(a *relay.Account) { a.Card.FilesSent, a.Card.KeepsHeaderID = true, true })
 	just := w.file(message(1, time.Now()))
 	if just.Status != relay.CopyPending || just.Rule != sent.RuleWaits || just.Pause > sent.DefaultProviderFirst || just.Pause <= 0 {
 		t.Errorf("at once: %+v", just)

@@ -90,13 +90,13 @@ func (f *Filer) deferred(ctx context.Context, c *relay.Credentials, err error) (
 		result.Hint = relay.Printable(err.Error())
 		return result, nil
 	}
-	class := f.o.Classifier.Classify(e.Answer(c.Account.Provider))
+	class := f.o.Classifier.Classify(e.Answer(c.Account.Rules()))
 	result.Rule, result.Reply, result.Hint, result.Pause = class.Rule, e.Reply(), class.Hint, class.Pause
 	switch class.Action {
 	case relay.ActionFailMessage, relay.ActionFailRecipient:
 		result.Outcome = relay.Failed
 	case relay.ActionHoldAccount, relay.ActionHoldApp, relay.ActionSlow:
-		return result, troubleOf(relay.TroubleSlow, &class, e)
+		return result, troubleOf(relay.TroubleSlow, &class, e.Reply())
 	}
 	return result, nil
 }

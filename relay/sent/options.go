@@ -7,8 +7,15 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/relayd/relayd/internal/webmail"
 	"github.com/relayd/relayd/relay"
 )
+
+// Accounts reads accounts without signing in to them.
+type Accounts interface {
+	// Get gives the account as it is now; store.ErrNotFound if there is none.
+	Get(ctx context.Context, accountID string) (*relay.Account, error)
+}
 
 // Credentials gives what a sign-in needs.
 type Credentials interface {
@@ -36,12 +43,31 @@ type Health interface {
 	Recover(ctx context.Context, accountID string) error
 }
 
+// Learner is told when a search shows that an account's card is wrong.
+type Learner interface {
+	// Learn notes whether the provider files sent mail itself (Card.FilesSent).
+	Learn(ctx context.Context, accountID string, filesSent bool) error
+}
+
+// Web opens mailboxes over the HTTP API of a way.
+type Web interface {
+	Open(c *relay.Credentials, way relay.Way) (webmail.Client, error)
+}
+
 // Options are the parts and limits of a Filer.
 type Options struct {
+	Accounts    Accounts
 	Credentials Credentials
 	Classifier  Classifier
 	Dialer      Dialer
-	Health      Health // may be nil
+	Web         Web     // nil: mailboxes without IMAP cannot be searched
+	Health      Health  // may be nil
+	Learner     Learner // may be nil
+
+	// MayFile reports whether the account's provider may file sent mail itself although
+	// the card says no: what its preset says, or does not know. A copy that relayd filed
+	// in such an account is looked at once more. Nil means that the card is always right.
+	MayFile func(*relay.Account) bool
 
 	Roots        *x509.CertPool        // authorities to trust; nil means the system's
 	PlainAllowed func(netip.Addr) bool // where TLS mode "none" is permitted; nil means nowhere
@@ -53,6 +79,7 @@ type Options struct {
 
 	ProviderFirst time.Duration // when a provider that files itself is first looked after; 0 means DefaultProviderFirst
 	ProviderLast  time.Duration // when its copy no longer comes, so that we file; 0 means DefaultProviderLast
+	Recheck       time.Duration // when it is looked whether a copy of the provider's came after ours; 0 means DefaultRecheck
 	NeverCreate   bool          // never makes a Sent folder where there is none
 
 	ConnectTimeout   time.Duration // 0 means the default of internal/mailbox, as for the others
@@ -69,6 +96,7 @@ const (
 	DefaultIdleTime      = 30 * time.Second // some servers stall on long idle connections
 	DefaultProviderFirst = 10 * time.Second // then up to three looks within a minute
 	DefaultProviderLast  = 60 * time.Second
+	DefaultRecheck       = 10 * time.Minute
 )
 
 func (o *Options) fill() {
@@ -83,7 +111,8 @@ func (o *Options) fill() {
 	for _, d := range []struct {
 		value    *time.Duration
 		fallback time.Duration
-	}{{&o.IdleTime, DefaultIdleTime}, {&o.ProviderFirst, DefaultProviderFirst}, {&o.ProviderLast, DefaultProviderLast}} {
+	}{{&o.IdleTime, DefaultIdleTime}, {&o.ProviderFirst, DefaultProviderFirst}, {&o.ProviderLast, DefaultProviderLast},
+		{&o.Recheck, DefaultRecheck}} {
 		if *d.value <= 0 {
 			*d.value = d.fallback
 		}

@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/relayd/relayd/internal/patience"
@@ -18,6 +17,9 @@ const (
 	ruleNoAccount   = "local.account_gone"
 	ruleCredentials = "local.credentials"
 	ruleNullSender  = "local.null_sender"
+	ruleNotProved   = "local.not_proved"  // the account may not send as the From address
+	ruleNoWay       = "local.no_way"      // the account sends by APIs alone, and there are none
+	ruleThrottle    = "local.throttle"    // the account has sent as much as it may for now
 	ruleNotReached  = "local.not_reached" // an earlier transaction of the attempt stopped it
 )
 
@@ -27,21 +29,26 @@ const credentialsPause = 5 * time.Minute
 
 // attempt is one Deliver.
 type attempt struct {
-	d    *Deliverer
-	del  *relay.Delivery
-	cred *relay.Credentials
-	job  *patience.Attempt
-	out  relay.Attempt
+	d       *Deliverer
+	del     *relay.Delivery
+	account *relay.Account     // as it was when the attempt began; nil before
+	limits  relay.Limits       // of its provider
+	cred    *relay.Credentials // for the way that is tried; nil before
+	version uint64             // of the credentials that any trouble is about
+	job     *patience.Attempt
+	out     relay.Attempt
 
 	left      []int // positions in del.Recipients without a result
 	batch     int   // how many recipients the next transaction names
 	recordErr error // what BeforeDot said
+	dotSent   bool  // the dot of a transaction of this way may have left
+	renewed   bool  // the token of this way was refused, and replaced
 }
 
 // Deliver sends the message through the account of its route. Every recipient gets
 // one Result; what concerns the account as a whole is in Trouble.
 func (d *Deliverer) Deliver(ctx context.Context, del *relay.Delivery) relay.Attempt {
-	a := &attempt{d: d, del: del, batch: d.o.MaxRecipients}
+	a := &attempt{d: d, del: del}
 	a.out.Started = time.Now()
 	a.out.Results = make([]relay.Result, len(del.Recipients))
 	for i, r := range del.Recipients {
@@ -53,118 +60,72 @@ func (d *Deliverer) Deliver(ctx context.Context, del *relay.Delivery) relay.Atte
 	a.job = b
 	a.run(jobCtx, account)
 	d.jobs.end(account, b)
-	if a.out.Trouble != nil && a.cred != nil {
-		a.out.Trouble.Version = a.cred.Account.Version
+	if a.out.Trouble != nil {
+		a.out.Trouble.Version = a.version
 	}
 	a.out.Ended = time.Now()
 	return a.out
 }
 
-func (a *attempt) run(ctx context.Context, account string) {
+func (a *attempt) run(ctx context.Context, id string) {
 	if a.del.Message.Envelope.ReturnPath.IsZero() {
 		// Reports go another way: a provider refuses them, or would send them as
 		// the person's own mail.
 		a.stop(ruleNullSender, relay.Local("protocol", "a message with the null return path never goes through an account"))
 		return
 	}
-	cred, err := a.d.o.Credentials.Credentials(ctx, account, relay.ResourceMail)
+	account, err := a.d.o.Accounts.Get(ctx, id)
 	if err != nil {
 		a.noCredentials(err)
 		return
 	}
-	a.cred = cred
-	for len(a.left) > 0 {
-		if !a.transaction(ctx) {
-			return
-		}
+	if !account.SendsAs(a.del.Message.From) {
+		// Promise G9. The envelope sender stays the account's address; it is the From
+		// field that the recipients see.
+		a.stop(ruleNotProved, relay.Local("protocol", "the account is not proved for "+a.del.Message.From.String()))
+		return
 	}
+	a.account, a.limits = account, a.d.o.LimitsOf(account)
+	a.batch = a.limits.RecipientsPerMessage
+	if a.batch <= 0 {
+		a.batch = a.d.o.MaxRecipients
+	}
+	a.climb(ctx, account.Proved(time.Now()))
+}
+
+// fetch gets the credentials for the way that is tried. After false the attempt is
+// over.
+func (a *attempt) fetch(ctx context.Context) bool {
+	cred, err := a.d.o.Credentials.Credentials(ctx, a.account.ID, a.out.Way.Resource())
+	if err != nil {
+		a.noCredentials(err)
+		return false
+	}
+	a.cred, a.version = cred, cred.Account.Version
+	return true
 }
 
 // noCredentials ends an attempt whose account cannot be used at all.
 func (a *attempt) noCredentials(err error) {
+	var token *relay.TokenError
 	switch {
 	case a.job.BrokenOff():
 		a.brokenOff()
+	case errors.As(err, &token):
+		a.version = a.account.Version
+		v := a.judge(smtpwire.Answer{Where: relay.AtToken, Reply: token.Reply})
+		a.out.Trouble = graver(a.out.Trouble, v.trouble)
+		a.settleLeft(v)
 	case errors.Is(err, store.ErrNotFound):
 		a.out.Trouble = &relay.Trouble{Kind: relay.TroublePark, Rule: ruleNoAccount, Hint: "The account does not exist any more."}
 		a.stop(ruleNoAccount, relay.Reply{})
 	default:
 		a.out.Trouble = &relay.Trouble{
 			Kind: relay.TroubleSlow, Pause: credentialsPause, Rule: ruleCredentials,
-			Hint: "The account's stored password cannot be read; relayd's log says why.",
+			Hint: "The account's credentials cannot be read; relayd's log says why.",
 		}
 		a.stop(ruleCredentials, relay.Reply{})
 	}
-}
-
-// transaction sends the message to the next recipients. It reports whether the
-// rest may follow.
-func (a *attempt) transaction(ctx context.Context) bool {
-	batch := slices.Clone(a.left[:min(a.batch, len(a.left))])
-	receipt, err := a.send(ctx, batch)
-	if err != nil && !receipt.DotSent && (a.job.BrokenOff() || a.recordErr != nil) {
-		a.takeRefusals(batch, receipt.Answers)
-		a.brokenOff()
-		return false
-	}
-	blocked := a.take(batch, receipt.Answers)
-	if blocked == nil {
-		return true
-	}
-	for _, i := range a.left {
-		a.set(i, blocked.forUnsent())
-	}
-	a.left = nil
-	return false
-}
-
-// take judges the answers of one transaction. It gives the verdict that stops the
-// rest, if there is one.
-func (a *attempt) take(batch []int, answers []smtpwire.Answer) (blocked *verdict) {
-	var again []int
-	var last verdict
-	accepted := 0
-	for n, i := range batch {
-		v := judge(answers[n], a.cred.Account.Provider, a.d.o.Classifier.Classify)
-		a.out.Trouble = graver(a.out.Trouble, v.trouble)
-		if v.again {
-			again, last = append(again, i), v
-			continue
-		}
-		a.set(i, v.result)
-		if answers[n].Accepted {
-			accepted++
-		}
-		if v.blocks && (blocked == nil || v.trouble != nil) {
-			blocked = &v
-		}
-	}
-	a.left = append(again, a.left[len(batch):]...)
-	if len(again) == len(batch) && len(batch) == 1 {
-		a.left = a.left[1:]
-		a.set(batch[0], last.result) // even alone it is one too many: try later
-	} else if len(again) > 0 {
-		a.batch = accepted // the peer takes as many as it took just now
-		if accepted == 0 {
-			a.batch = max(1, len(batch)/2)
-		}
-	}
-	return blocked
-}
-
-// takeRefusals keeps the real answers of a transaction that was broken off: a
-// recipient that the peer refused stays refused.
-func (a *attempt) takeRefusals(batch []int, answers []smtpwire.Answer) {
-	left := a.left[len(batch):]
-	for n, i := range batch {
-		v := judge(answers[n], a.cred.Account.Provider, a.d.o.Classifier.Classify)
-		if answers[n].Where == relay.AtRcpt && v.result.Outcome == relay.Failed {
-			a.set(i, v.result)
-			continue
-		}
-		left = append(left, i)
-	}
-	a.left = left
 }
 
 func (a *attempt) set(i int, r relay.Result) {
@@ -180,6 +141,15 @@ func (a *attempt) brokenOff() {
 		}
 	}
 	a.stop(ruleBrokenOff, relay.Local("connection lost", "because the attempt was broken off"))
+}
+
+// settleLeft gives the verdict to recipients that were not yet named to the peer when
+// it came.
+func (a *attempt) settleLeft(v *verdict) {
+	for _, i := range a.left {
+		a.set(i, v.forUnsent())
+	}
+	a.left = nil
 }
 
 // stop defers what is left.

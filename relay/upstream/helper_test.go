@@ -64,9 +64,10 @@ var accepted = envelope("r1@b.example") + "S: 250 ok\nS: 250 ok\nS: 354 go\n" + 
 
 // accounts is the directory of a test.
 type accounts struct {
-	mu   sync.Mutex
-	list map[string]*relay.Credentials
-	err  error
+	mu     sync.Mutex
+	list   map[string]*relay.Credentials
+	err    error // of Credentials
+	broken error // of Get
 }
 
 func (a *accounts) Credentials(_ context.Context, id string, _ relay.Resource) (*relay.Credentials, error) {
@@ -81,6 +82,20 @@ func (a *accounts) Credentials(_ context.Context, id string, _ relay.Resource) (
 	}
 	clone := *c
 	return &clone, nil
+}
+
+// Get gives the account alone, as the directory does.
+func (a *accounts) Get(_ context.Context, id string) (*relay.Account, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.broken != nil {
+		return nil, a.broken
+	}
+	c := a.list[id]
+	if c == nil {
+		return nil, fmt.Errorf("account %s: %w", id, store.ErrNotFound)
+	}
+	return c.Account.Clone(), nil
 }
 
 func (a *accounts) change(id string, f func(*relay.Credentials)) {
@@ -126,9 +141,12 @@ func newWorldFor(b *testing.B, list ...*relay.Credentials) *world {
 	return newWorld(b, func(o *upstream.Options) { o.MaxMessages = 1 << 30 }, list...)
 }
 
+// theRules are the real ones, read once: that takes its time under the race detector.
+var theRules = sync.OnceValues(provider.New)
+
 func newWorld(t testing.TB, change func(*upstream.Options), list ...*relay.Credentials) *world {
 	t.Helper()
-	rules, err := provider.New()
+	rules, err := theRules()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +155,7 @@ func newWorld(t testing.TB, change func(*upstream.Options), list ...*relay.Crede
 		w.accounts.list[c.Account.ID] = c
 	}
 	o := upstream.Options{
-		Dialer: &net.Dialer{}, Credentials: w.accounts, Classifier: rules, Hello: "relay.example", Metrics: w.meter,
+		Dialer: &net.Dialer{}, Accounts: w.accounts, Credentials: w.accounts, Classifier: rules, Hello: "relay.example", Metrics: w.meter,
 		AllowPlain: netip.Addr.IsLoopback,
 	}
 	if change != nil {
@@ -167,12 +185,20 @@ func delivery(n int) *relay.Delivery {
 		Body:      body("Subject: x\r\n\r\nhi\r\n"),
 		BeforeDot: func(context.Context, []int) error { return nil },
 	}
+	d.Message.From = relay.Address{Local: "jane", Domain: "a.example"}
 	d.Message.Envelope.ReturnPath = relay.Address{Local: "crm", Domain: "a.example"}
 	for i := 1; i <= n; i++ {
 		d.Recipients = append(d.Recipients, i-1)
 		d.Message.Envelope.Recipients = append(d.Message.Envelope.Recipients,
 			relay.Recipient{Address: relay.Address{Local: fmt.Sprintf("r%d", i), Domain: "b.example"}})
 	}
+	return d
+}
+
+// deliveryOf is the same of another account.
+func deliveryOf(name string, n int) *relay.Delivery {
+	d := delivery(n)
+	d.Route.Account, d.Message.From.Local = name, name
 	return d
 }
 

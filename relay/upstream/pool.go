@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -38,12 +39,29 @@ func newPool(o Options, connect func(context.Context, *relay.Credentials) (*sess
 	return &pool{o: o, connect: connect, lanes: make(map[string]*lane), changed: make(chan struct{})}
 }
 
-// take gives a connection of the account: an idle one, unless fresh asks for a new
-// one, or one that it makes. It waits while there is no room for another. The
+// want is which connection is asked for.
+type want struct {
+	cred   *relay.Credentials
+	limits relay.Limits // of the provider: connections, and messages on each
+	fresh  bool         // a new one
+}
+
+// connections is how many of them the account may have.
+func (w want) connections(o *Options) int {
+	return cmp.Or(max(w.limits.Connections, 0), o.MaxPerAccount)
+}
+
+// messages is how many go over one connection.
+func (w want) messages(o *Options) int {
+	return cmp.Or(max(w.limits.MessagesPerConnection, 0), o.MaxMessages)
+}
+
+// take gives a connection of the account: an idle one, unless a fresh one is asked
+// for, or one that it makes. It waits while there is no room for another. The
 // error is from the context, errClosed or from connect.
-func (p *pool) take(ctx context.Context, cred *relay.Credentials, fresh bool) (*session, error) {
+func (p *pool) take(ctx context.Context, w want) (*session, error) {
 	for ctx.Err() == nil {
-		pick, err := p.pick(cred, fresh)
+		pick, err := p.pick(w)
 		switch {
 		case err != nil:
 			return nil, err
@@ -51,7 +69,7 @@ func (p *pool) take(ctx context.Context, cred *relay.Credentials, fresh bool) (*
 			p.o.Metrics.UpstreamReused()
 			return pick.idle, nil
 		case pick.room:
-			return p.fill(ctx, cred, pick.epoch)
+			return p.fill(ctx, w, pick.epoch)
 		}
 		select {
 		case <-pick.wait:
@@ -71,17 +89,17 @@ type picked struct {
 
 // pick finds an idle connection, or reserves room for a new one, or gives the
 // channel to wait on.
-func (p *pool) pick(cred *relay.Credentials, fresh bool) (picked, error) {
+func (p *pool) pick(w want) (picked, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return picked{}, errClosed
 	}
-	id, now := cred.Account.ID, time.Now()
+	id, now := w.cred.Account.ID, time.Now()
 	// What was signed in with other credentials, or lay idle beside a connection
 	// that turned out to be dead, is of no use.
 	p.drop(id, func(s *session) bool {
-		return fresh || s.version != cred.Account.Version || s.stale(p.o, now)
+		return w.fresh || s.version != w.cred.Account.Version || s.stale(p.o, now)
 	})
 	l := p.lanes[id]
 	if l == nil {
@@ -93,7 +111,7 @@ func (p *pool) pick(cred *relay.Credentials, fresh bool) (picked, error) {
 		l.idle = l.idle[:n-1]
 		return picked{idle: s}, nil
 	}
-	if l.open < p.o.MaxPerAccount && (p.open < p.o.MaxTotal || p.evict()) {
+	if l.open < w.connections(&p.o) && (p.open < p.o.MaxTotal || p.evict()) {
 		l.open++
 		p.open++
 		return picked{room: true, epoch: l.epoch}, nil
@@ -105,15 +123,15 @@ func (p *pool) pick(cred *relay.Credentials, fresh bool) (picked, error) {
 }
 
 // fill uses the room that pick reserved.
-func (p *pool) fill(ctx context.Context, cred *relay.Credentials, epoch int) (*session, error) {
-	s, err := p.connect(ctx, cred)
+func (p *pool) fill(ctx context.Context, w want, epoch int) (*session, error) {
+	s, err := p.connect(ctx, w.cred)
 	if err != nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.leave(cred.Account.ID)
+		p.leave(w.cred.Account.ID)
 		return nil, err
 	}
-	s.epoch = epoch
+	s.epoch, s.most = epoch, w.messages(&p.o)
 	return s, nil
 }
 
@@ -124,7 +142,7 @@ func (p *pool) give(s *session) {
 	s.messages++
 	s.idleSince = time.Now()
 	l := p.lanes[s.account]
-	if p.closed || s.epoch != l.epoch || !s.client.Usable() || s.messages >= p.o.MaxMessages || s.stale(p.o, s.idleSince) {
+	if p.closed || s.epoch != l.epoch || !s.client.Usable() || s.messages >= s.most || s.stale(p.o, s.idleSince) {
 		p.leave(s.account)
 		p.dismiss(s)
 		return

@@ -95,8 +95,7 @@ func TestTwoAccountsAtOneHost(t *testing.T) {
 	s := smtpwiretest.Serve(t, nil, signIn+accepted+bye, joes.Replace(signIn+accepted)+bye)
 	w := newWorld(t, nil, account("jane", s), account("joe", s))
 	w.check(t, delivery(1), "delivered")
-	del := delivery(1)
-	del.Route.Account = "joe"
+	del := deliveryOf("joe", 1)
 	w.check(t, del, "delivered")
 }
 
@@ -108,8 +107,7 @@ func TestMaxTotal(t *testing.T) {
 	s := smtpwiretest.Serve(t, nil, signIn+accepted+bye, joes.Replace(signIn+accepted)+bye)
 	w := newWorld(t, func(o *upstream.Options) { o.MaxTotal = 1 }, account("jane", s), account("joe", s))
 	w.check(t, delivery(1), "delivered")
-	del := delivery(1)
-	del.Route.Account = "joe"
+	del := deliveryOf("joe", 1)
 	w.check(t, del, "delivered")
 }
 
@@ -278,8 +276,7 @@ func TestManyAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range people * messages {
 		all.Go(func() {
-			del := delivery(1)
-			del.Route.Account = fmt.Sprintf("p%d", i%people)
+			del := deliveryOf(fmt.Sprintf("p%d", i%people), 1)
 			w.check(t, del, "delivered")
 		})
 	}

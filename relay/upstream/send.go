@@ -13,7 +13,7 @@ import (
 // nothing about the message.
 func (a *attempt) send(ctx context.Context, batch []int) (smtpwire.Receipt, error) {
 	for fresh := false; ; fresh = true {
-		s, err := a.d.pool.take(ctx, a.cred, fresh)
+		s, err := a.connection(ctx, fresh)
 		if err != nil {
 			return a.notConnected(batch, err)
 		}
@@ -24,6 +24,23 @@ func (a *attempt) send(ctx context.Context, batch []int) (smtpwire.Receipt, erro
 		a.d.pool.give(s)
 		if err == nil || !reused || a.recordErr != nil || a.job.BrokenOff() || !diedIdle(receipt) {
 			return receipt, err
+		}
+	}
+}
+
+// connection takes one from the pool. Where the server refuses the token, it tries
+// again with a new one.
+func (a *attempt) connection(ctx context.Context, fresh bool) (*session, error) {
+	for {
+		s, err := a.d.pool.take(ctx, want{a.cred, a.limits, fresh})
+		var refusal *smtpwire.ClientError
+		if err == nil || !errors.As(err, &refusal) {
+			return s, err
+		}
+		answer := smtpwire.Answer{Where: refusal.Where, Reply: refusal.Reply}
+		if !a.renew(ctx, &answer) {
+			refusal.Where, refusal.Reply = answer.Where, answer.Reply
+			return nil, err
 		}
 	}
 }
@@ -92,5 +109,6 @@ func (a *attempt) beforeDot(ctx context.Context, batch, accepted []int) error {
 		recipients = append(recipients, a.del.Recipients[batch[n]])
 	}
 	a.recordErr = a.del.BeforeDot(ctx, recipients)
+	a.dotSent = a.dotSent || a.recordErr == nil
 	return a.recordErr
 }

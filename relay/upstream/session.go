@@ -24,6 +24,7 @@ type session struct {
 	made      time.Time
 	idleSince time.Time
 	messages  int // sent so far
+	most      int // messages that it may send
 }
 
 // stale reports whether the connection is too old to be given another message.
@@ -61,7 +62,7 @@ func (d *Deliverer) connect(ctx context.Context, cred *relay.Credentials) (*sess
 	err = d.secure(ctx, client, server, conn.RemoteAddr())
 	peer.TLS = client.TLSText()
 	if err == nil {
-		err = client.Auth(ctx, smtpwire.PasswordMechanisms(cred.SMTPLogin(), cred.Password)...)
+		err = client.Auth(ctx, smtpwire.MechanismsFor(cred)...)
 	}
 	if err != nil {
 		_ = client.Close()

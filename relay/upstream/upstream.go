@@ -1,17 +1,28 @@
 // Package upstream delivers a message through the sender's own account.
 //
-// One attempt:
-//  1. take a connection of this account's pool, or dial, secure and authenticate one;
-//  2. MAIL, RCPT… and DATA in one flight where the peer allows PIPELINING (RFC 2920),
-//     the whole of a small message where it allows CHUNKING as well (RFC 3030);
-//  3. record "dot sent" before the end of the content leaves;
-//  4. read the answer, classify it, and give every recipient its Outcome;
-//  5. give the connection back.
+// An account has a ladder of ways of sending. One attempt takes the best of those that
+// were proved and are not down; where the account cannot send that way at all, it goes
+// down to the next one and lets the account remember it. What a provider says about
+// the message never leads to another way.
 //
-// A message with more recipients than the peer takes at one time goes through steps
-// 1 to 5 several times within one attempt. Up to step 3 an attempt can be broken
+// By SMTP:
+//  1. ask the ledger whether the account may send now; if not, its mail waits;
+//  2. take a connection of this account's pool, or dial, secure and authenticate one;
+//     a token that is refused is replaced once;
+//  3. MAIL, RCPT… and DATA in one flight where the peer allows PIPELINING (RFC 2920),
+//     the whole of a small message where it allows CHUNKING as well (RFC 3030);
+//  4. record "dot sent" before the end of the content leaves;
+//  5. read the answer, classify it, and give every recipient its Outcome;
+//  6. give the connection back.
+//
+// A message with more recipients than the peer takes at one time goes through these
+// steps several times within one attempt. Up to step 4 an attempt can be broken
 // off, by its context or by CloseAccount, and then counts for nothing; behind it the
 // answer is waited for, because nobody else could tell what became of the message.
+//
+// By an HTTP API there is one request instead of the connection and its commands. An API
+// knows no envelope, so a message goes this way only if those whom its header names are
+// its recipients, and all of them have one Outcome.
 package upstream
 
 import (
@@ -21,8 +32,10 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/relayd/relayd/internal/ledger"
 	"github.com/relayd/relayd/internal/patience"
 	"github.com/relayd/relayd/internal/smtpwire"
+	"github.com/relayd/relayd/internal/webmail"
 	"github.com/relayd/relayd/relay"
 )
 
@@ -36,6 +49,32 @@ type Dialer interface {
 // *relay.TokenError that no token can be had.
 type Credentials interface {
 	Credentials(ctx context.Context, accountID string, r relay.Resource) (*relay.Credentials, error)
+}
+
+// Accounts gives an account as it is now; store.ErrNotFound means that there is none.
+type Accounts interface {
+	Get(ctx context.Context, id string) (*relay.Account, error)
+}
+
+// Renewer is what Credentials may be as well: it replaces a token that a server
+// refused, though it should be good for longer. A *relay.TokenError means that no
+// other can be had.
+type Renewer interface {
+	Renew(ctx context.Context, c *relay.Credentials) (*relay.Credentials, error)
+}
+
+// Web makes clients of HTTP APIs.
+type Web interface {
+	// Open makes the client of a way. An error means that the account's settings
+	// for it cannot be used.
+	Open(c *relay.Credentials, way relay.Way) (webmail.Client, error)
+}
+
+// Health keeps what is learned about an account.
+type Health interface {
+	// StepDown notes that the account cannot send by a way that was proved, so that
+	// it is left alone until its RetryAt.
+	StepDown(ctx context.Context, accountID string, rung relay.Rung) error
 }
 
 // Classifier tells what an answer means.
@@ -55,22 +94,30 @@ type Metrics interface {
 // Options are the options of a Deliverer. A zero field is its default.
 type Options struct {
 	Dialer      Dialer      // needed
+	Accounts    Accounts    // needed
 	Credentials Credentials // needed
 	Classifier  Classifier  // needed
 	Hello       string      // our name in EHLO; needed
+	Web         Web         // nil: no account sends by an HTTP API
+	Health      Health      // nil: nobody remembers
 	Metrics     Metrics     // nil: nobody listens
+
+	// LimitsOf gives what the provider lets an account do; nil: nothing is known.
+	LimitsOf func(*relay.Account) relay.Limits
+	// Ledger keeps what was sent; nil: it is kept in memory.
+	Ledger *ledger.Ledger
 
 	// Roots are the authorities that sign servers' certificates; nil is the system's.
 	Roots *x509.CertPool
 	// AllowPlain permits TLS mode none to a server at this address; nil is never.
 	AllowPlain func(netip.Addr) bool
 
-	MaxPerAccount int           // connections of one account
+	MaxPerAccount int           // connections of one account, where LimitsOf tells none
 	MaxTotal      int           // connections of all accounts
-	MaxMessages   int           // messages on one connection
+	MaxMessages   int           // messages on one connection, where LimitsOf tells none
 	MaxAge        time.Duration // of a connection that is still given a message
 	IdleTimeout   time.Duration // how long an unused connection is kept
-	MaxRecipients int           // of one transaction
+	MaxRecipients int           // of one transaction, where LimitsOf tells none
 
 	// AttemptTimeout is how long one attempt may take before its first dot. It
 	// bounds a peer that answers just in time, again and again.
@@ -120,6 +167,12 @@ func (o Options) withDefaults() Options {
 		if *d.field <= 0 {
 			*d.field = d.fallback
 		}
+	}
+	if o.LimitsOf == nil {
+		o.LimitsOf = func(*relay.Account) relay.Limits { return relay.Limits{} }
+	}
+	if o.Ledger == nil {
+		o.Ledger = &ledger.Ledger{}
 	}
 	if o.Metrics == nil {
 		o.Metrics = silent{}

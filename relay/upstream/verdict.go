@@ -15,18 +15,33 @@ type verdict struct {
 	again   bool           // name this recipient again, with fewer others
 	failAll bool           // the message is refused for everybody
 	blocks  bool           // nothing more can be sent now
+	other   bool           // another way of the account may be tried
 }
 
-// judge turns an answer into a verdict. classify is asked about real answers and
+// judge turns an answer into a verdict. The rules are asked about real answers and
 // failures only.
-func judge(a smtpwire.Answer, provider string, classify func(relay.Answer) relay.Class) verdict {
+func (a *attempt) judge(answer smtpwire.Answer) *verdict {
+	settings := &a.account.Settings
+	if a.cred != nil {
+		settings = &a.cred.Account.Settings
+	}
+	return judge(answer, settings.Rules(), a.d.o.Classifier.Classify)
+}
+
+func judge(a smtpwire.Answer, provider string, classify func(relay.Answer) relay.Class) *verdict {
 	switch {
 	case a.Accepted:
-		return verdict{result: relay.Result{Outcome: relay.Delivered, Reply: a.Reply}}
+		return &verdict{result: relay.Result{Outcome: relay.Delivered, Reply: a.Reply}}
 	case a.Final:
-		return verdict{result: relay.Result{Outcome: relay.Failed, Reply: a.Reply, Rule: ruleImpossible, Hint: a.Reply.Text}}
+		return &verdict{result: relay.Result{Outcome: relay.Failed, Reply: a.Reply, Rule: ruleImpossible, Hint: a.Reply.Text}}
 	}
-	v := weigh(classify(relay.Answer{Where: a.Where, Provider: provider, Reply: a.Reply}), a.Reply)
+	class := classify(relay.Answer{Where: a.Where, Provider: provider, Reply: a.Reply})
+	if a.Where == relay.AtToken && class.Action == relay.ActionRetry {
+		// A token endpoint that does not answer is the whole account's trouble, and must
+		// not count against a message.
+		class.Action = relay.ActionSlow
+	}
+	v := weigh(class, a.Reply)
 	// An answer at RCPT speaks of one recipient; at any other place of all, and so
 	// does a connection that ended.
 	v.blocks = v.blocks || a.Where != relay.AtRcpt || a.Reply.Code == 0 || a.Reply.Code == 421
@@ -34,10 +49,13 @@ func judge(a smtpwire.Answer, provider string, classify func(relay.Answer) relay
 }
 
 // weigh turns a class into a verdict.
-func weigh(class relay.Class, reply relay.Reply) verdict {
-	v := verdict{result: relay.Result{
-		Outcome: relay.Deferred, Reply: reply, Rule: class.Rule, Hint: class.Hint, Pause: class.Pause,
-	}}
+func weigh(class relay.Class, reply relay.Reply) *verdict {
+	v := &verdict{
+		result: relay.Result{
+			Outcome: relay.Deferred, Reply: reply, Rule: class.Rule, Hint: class.Hint, Pause: class.Pause,
+		},
+		other: class.OtherTransport,
+	}
 	switch class.Action {
 	case relay.ActionFailRecipient:
 		v.result.Outcome, v.result.Pause = relay.Failed, 0
@@ -67,7 +85,7 @@ func trouble(kind relay.TroubleKind, class relay.Class, reply relay.Reply) *rela
 
 // forUnsent is the verdict for recipients that were not yet named to the peer when
 // v came: theirs is the same, but nothing of theirs is unknown.
-func (v verdict) forUnsent() relay.Result {
+func (v *verdict) forUnsent() relay.Result {
 	r := v.result
 	switch {
 	case r.Outcome == relay.Unknown:

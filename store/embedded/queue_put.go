@@ -141,9 +141,9 @@ func (q *Queue) unused(m *relay.Message) error {
 	if arriving || retired || q.live[m.ID] != nil {
 		return fmt.Errorf("message %s: %w", m.ID, store.ErrExists)
 	}
-	if m.Kind != relay.KindReport {
-		// 80 random bits do not come twice. The ID of a report is derived, so that a
-		// crash between making it and noting it shows here.
+	if m.Kind == relay.KindSubmission {
+		// 80 random bits do not come twice. The ID of a report or notice is derived, so
+		// that a crash between making it and noting it shows here.
 		return nil
 	}
 	if q.index.retired(m.ID) {

@@ -151,17 +151,19 @@ func testExists(t *testing.T, b *bench) {
 		t.Fatalf("put a live ID again: %v", err)
 	}
 	b.same(m, relay.NewState(m), "body")
-	report := b.newMessage("jane")
-	report.Kind = relay.KindReport
-	report.ID = m.ID.Derive("dsn 1")
-	b.put(report, "report")
-	b.change(report.ID, relay.EventAttempt, deliver)
-	for range 2 {
-		// The report is gone, but a crash between making it and noting it must show.
-		if _, err := b.Put(t.Context(), report, nil, strings.NewReader("report")); !errors.Is(err, store.ErrExists) {
-			t.Fatalf("put a retired report again: %v", err)
+	for _, kind := range []relay.Kind{relay.KindReport, relay.KindNotice} {
+		report := b.newMessage("jane")
+		report.Kind = kind
+		report.ID = m.ID.Derive(kind.String())
+		b.put(report, "report")
+		b.change(report.ID, relay.EventAttempt, deliver)
+		for range 2 {
+			// It is gone, but a crash between making it and noting it must show.
+			if _, err := b.Put(t.Context(), report, nil, strings.NewReader("report")); !errors.Is(err, store.ErrExists) {
+				t.Fatalf("put a retired %s again: %v", kind, err)
+			}
+			b.restart()
 		}
-		b.restart()
 	}
 }
 

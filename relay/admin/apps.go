@@ -1,0 +1,156 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net/url"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/relayd/relayd/internal/api"
+	"github.com/relayd/relayd/relay"
+	"github.com/relayd/relayd/store"
+)
+
+// apps serves OAuth applications. Their secrets go in and never come out.
+type apps struct {
+	*desk
+	vault Vault
+}
+
+func (s apps) register(a huma.API) {
+	list(s.desk, a, "app", "/apps", "List OAuth applications", s.list)
+	create(s.desk, a, "app", "/apps", "Make an OAuth application that was registered at a provider known", s.create)
+	get(s.desk, a, "app", "/apps/{id}", "Show an OAuth application", s.get)
+	put(s.desk, a, "app", "/apps/{id}", "Change an OAuth application", s.put)
+	remove(s.desk, a, "app", "/apps/{id}", "Delete an OAuth application that nobody uses any more", s.remove)
+}
+
+func appOwner(a *relay.App) string { return a.Organisation }
+
+// The place of an application's secret among the sealed ones.
+const (
+	sealedApp       = "app"
+	sealedAppSecret = "secret"
+)
+
+func viewApp(a *relay.App) api.App {
+	out := api.App{
+		ID: a.ID, Organisation: a.Organisation, Name: a.Name, Vendor: a.Vendor, Kind: string(a.Kind), ClientID: a.ClientID,
+		HasSecret: len(a.Secret) > 0, SecretExpires: moment(a.SecretExpires), Tenant: a.Tenant, Cloud: a.Cloud,
+		Testing: a.Testing, ConsentedAt: moment(a.ConsentedAt), Created: a.Created.UTC(), Revision: a.Revision,
+	}
+	if a.Endpoints != (relay.Endpoints{}) {
+		e := api.Endpoints(a.Endpoints)
+		out.Endpoints = &e
+	}
+	return out
+}
+
+type listApps struct {
+	Paging
+	Organisation string `query:"organisation" maxLength:"64" doc:"Only those that this organisation may use, by id: its own and the operator's"`
+}
+
+func (s apps) list(ctx context.Context, in *listApps) (*listed[api.App], error) {
+	who := callerOf(ctx)
+	recs, next, err := scan(ctx, s.dir.Apps(), in.Paging, func(a *relay.App) string { return a.ID },
+		func(a *relay.App) bool {
+			visible := a.Organisation == "" || who.reaches(a.Organisation)
+			return visible && (in.Organisation == "" || a.Organisation == "" || a.Organisation == in.Organisation)
+		})
+	if err != nil {
+		return nil, err
+	}
+	return &listed[api.App]{Body: api.List[api.App]{Items: views(recs, viewApp), Next: next}}, nil
+}
+
+func (s apps) create(ctx context.Context, in *creation[api.AppInput]) (*made[api.App], error) {
+	rec := &relay.App{ID: newID("app", s.now()), Organisation: in.Body.Organisation, Created: s.now().UTC()}
+	if !callerOf(ctx).reaches(rec.Organisation) {
+		return nil, wrong("organisation", "Name your organisation: an application without one is the operator's.")
+	}
+	if err := s.save(ctx, rec, in.Body); err != nil {
+		return nil, err
+	}
+	noteTarget(ctx, rec.ID)
+	return &made[api.App]{ETag: etag(rec.Revision), Location: api.Prefix + "/apps/" + rec.ID, Body: viewApp(rec)}, nil
+}
+
+func (s apps) get(ctx context.Context, in *byID) (*shown[api.App], error) {
+	rec, err := find(ctx, s.dir.Apps(), in.ID, appOwner)
+	if err != nil {
+		return nil, err
+	}
+	return &shown[api.App]{ETag: etag(rec.Revision), Body: viewApp(rec)}, nil
+}
+
+func (s apps) put(ctx context.Context, in *change[api.AppInput]) (*shown[api.App], error) {
+	rec, err := find(ctx, s.dir.Apps(), in.ID, appOwner)
+	if err != nil {
+		return nil, err
+	}
+	if err := match(in.IfMatch, rec.Revision); err != nil {
+		return nil, err
+	}
+	if in.Body.Organisation != "" && in.Body.Organisation != rec.Organisation {
+		return nil, wrong("organisation", "An application cannot be given to another organisation. Make a new one.")
+	}
+	if err := s.save(ctx, rec, in.Body); err != nil {
+		return nil, err
+	}
+	return &shown[api.App]{ETag: etag(rec.Revision), Body: viewApp(rec)}, nil
+}
+
+func (s apps) remove(ctx context.Context, in *byID) (*struct{}, error) {
+	if _, err := find(ctx, s.dir.Apps(), in.ID, appOwner); err != nil {
+		return nil, err
+	}
+	err := s.dir.Apps().Delete(ctx, in.ID)
+	if errors.Is(err, store.ErrInUse) {
+		return nil, &Conflict{Message: "Accounts, consents or starter configurations still use the application."}
+	}
+	return nil, err
+}
+
+func (s apps) save(ctx context.Context, rec *relay.App, in api.AppInput) error {
+	for field, text := range map[string]string{"name": in.Name, "vendor": in.Vendor, "client_id": in.ClientID, "tenant": in.Tenant, "cloud": in.Cloud} {
+		if err := plainText(field, text); err != nil {
+			return err
+		}
+	}
+	rec.Name, rec.Vendor, rec.Kind, rec.ClientID = in.Name, in.Vendor, relay.AppKind(in.Kind), in.ClientID
+	if in.Kind == "" {
+		rec.Kind = relay.AppConsent
+	}
+	rec.Tenant, rec.Cloud, rec.Testing = in.Tenant, in.Cloud, in.Testing
+	if in.SecretExpires != nil {
+		rec.SecretExpires = in.SecretExpires.UTC()
+	}
+	rec.Endpoints = relay.Endpoints{}
+	if in.Endpoints != nil {
+		rec.Endpoints = relay.Endpoints(*in.Endpoints)
+	}
+	if err := checkEndpoints(rec.Endpoints); err != nil {
+		return err
+	}
+	if in.Secret != nil {
+		rec.Secret = s.vault.Seal(sealedApp, rec.ID, sealedAppSecret, []byte(*in.Secret))
+	}
+	if len(rec.Secret) == 0 && rec.Kind != relay.AppConsent {
+		return wrong("secret", "This kind of application needs its secret.")
+	}
+	return s.dir.Apps().Put(ctx, rec)
+}
+
+// checkEndpoints wants https everywhere: a token or a secret would travel in clear.
+func checkEndpoints(e relay.Endpoints) error {
+	for field, text := range map[string]string{
+		"auth": e.Auth, "token": e.Token, "device": e.Device, "revoke": e.Revoke, "admin_consent": e.AdminConsent, "graph": e.Graph, "gmail": e.Gmail,
+	} {
+		if u, err := url.Parse(text); text != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil) {
+			return wrong("endpoints."+field, "The address must begin with https:// and name a server.")
+		}
+	}
+	return nil
+}
