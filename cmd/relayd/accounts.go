@@ -14,7 +14,6 @@ import (
 	"github.com/relayd/relayd/relay/oauth"
 	"github.com/relayd/relayd/relay/provider"
 	"github.com/relayd/relayd/relay/provider/discover"
-	"github.com/relayd/relayd/relay/sent"
 	"github.com/relayd/relayd/store"
 )
 
@@ -97,26 +96,6 @@ func (p *program) limits(a *relay.Account) relay.Limits {
 func (p *program) mayFile(a *relay.Account) bool {
 	preset, found := p.presets.ByID(a.Rules())
 	return found && (preset.SavesSent == provider.SavesDefaultOn || preset.SavesSent == provider.SavesUnknown)
-}
-
-// sentOverWeb looks into Sent over an API.
-type sentOverWeb struct{ *webmail.Opener }
-
-func (w sentOverWeb) FindSent(ctx context.Context, c *relay.Credentials, way relay.Way, headerID string) ([]time.Time, error) {
-	client, err := w.Open(c, way)
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close() //nolint:errcheck // it is over
-	items, err := client.Find(ctx, webmail.FolderSent, headerID)
-	if errors.Is(err, webmail.ErrNotPermitted) {
-		return nil, sent.ErrUnsearchable
-	}
-	var times []time.Time
-	for _, i := range items {
-		times = append(times, i.Arrived)
-	}
-	return times, err
 }
 
 // finder gives verification the settings that may be used without a person's yes.

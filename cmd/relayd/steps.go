@@ -33,7 +33,7 @@ func (p *program) buildRoutes(context.Context) error {
 	p.direct = direct.New(p.directOptions())
 	p.sent = sent.New(sent.Options{
 		Accounts: p.directory.Accounts(), Credentials: p.accounts, Classifier: p.rules, Dialer: p.guard,
-		Web: sentOverWeb{p.web}, Health: p.accounts, Learner: p.accounts, MayFile: p.mayFile,
+		Web: p.web, Health: p.accounts, Learner: p.accounts, MayFile: p.mayFile,
 		Roots: p.roots, PlainAllowed: p.guard.PlainAllowed,
 		PerAccount: p.cfg.Sent.PerMailbox, IdleTime: p.cfg.Sent.IdleTimeout, ConnectTimeout: up.ConnectTimeout,
 	})

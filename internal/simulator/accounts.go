@@ -132,7 +132,7 @@ func mayOpen(t oauthsim.Token, u *user) bool {
 
 // maySendAs: the account's own addresses, and those of mailboxes that it may open.
 func (s *Simulator) maySendAs(u *user, from string) bool {
-	if sameAddress(from, u.account.Address) || containsAddress(u.account.Aliases, from) {
+	if sameAddress(from, u.account.Address) || u.hasAlias(from) {
 		return true
 	}
 	other := s.byAddress(from)
@@ -145,7 +145,7 @@ func (s *Simulator) byLogin(login string) *user {
 
 func (s *Simulator) byAddress(address string) *user {
 	return s.find(func(u *user) bool {
-		return sameAddress(u.account.Address, address) || containsAddress(u.account.Aliases, address)
+		return sameAddress(u.account.Address, address) || u.hasAlias(address)
 	})
 }
 

@@ -15,17 +15,17 @@ func (p *Personality) rewrite(content []byte) []byte {
 
 // rewriteFrom puts the account's address into From where another one stands there,
 // and keeps the old value. Upper and lower case alone make another one, as at Gmail.
-func rewriteFrom(content []byte, a Account) []byte {
+func rewriteFrom(content []byte, own string, aliases []string) []byte {
 	old := field(content, "From")
 	address := fromAddress(content)
-	if old == "" || address == a.Address || slices.Contains(a.Aliases, address) {
+	if old == "" || address == own || slices.Contains(aliases, address) {
 		return content
 	}
-	own := mail.Address{Address: a.Address}
+	account := mail.Address{Address: own}
 	if parsed, err := mail.ParseAddress(old); err == nil {
-		own.Name = parsed.Name
+		account.Name = parsed.Name
 	}
-	return append([]byte("X-Google-Original-From: "+old+"\r\n"), replaceField(content, "From", own.String())...)
+	return append([]byte("X-Google-Original-From: "+old+"\r\n"), replaceField(content, "From", account.String())...)
 }
 
 // field gives the value of the first field of this name, unfolded.

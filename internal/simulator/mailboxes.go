@@ -26,6 +26,7 @@ type user struct {
 
 	mu       sync.Mutex
 	password string
+	aliases  []string // beside those of the account
 	folders  []folder
 	left     int // messages that may still be sent; negative means any number
 	slots    int // connections that may submit

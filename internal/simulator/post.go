@@ -60,7 +60,7 @@ func (s *Simulator) post(ctx context.Context, sender *user, p posting) (id strin
 func (s *Simulator) asSent(content []byte, sender *user) []byte {
 	p := &s.options.Personality
 	if p.ForeignFrom == RewriteFrom {
-		content = rewriteFrom(content, sender.account)
+		content = rewriteFrom(content, sender.account.Address, sender.allAliases())
 	}
 	return p.rewrite(content)
 }

@@ -105,6 +105,19 @@ func (s *Service) StepDown(ctx context.Context, id string, r relay.Rung) error {
 	return err
 }
 
+// Learn corrects the capability card by what was seen later: whether the provider files
+// sent mail itself.
+func (s *Service) Learn(ctx context.Context, id string, filesSent bool) error {
+	_, _, err := s.update(ctx, id, func(a *relay.Account) bool {
+		if a.Card.VerifiedAt.IsZero() || a.Card.FilesSent == filesSent {
+			return false
+		}
+		a.Card.FilesSent = filesSent
+		return true
+	})
+	return err
+}
+
 // Bind binds the account's address to its user, where an application secret opens every
 // mailbox and so a sign-in proves nothing.
 func (s *Service) Bind(ctx context.Context, id string, b relay.Binding) error {

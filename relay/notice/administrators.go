@@ -33,7 +33,9 @@ type troubles struct {
 }
 
 // gather adds an account to those of its organisation. What a working account was told
-// of counts as well: it says when the last mail was.
+// of counts as well, as long as its record keeps that: it says when the last mail was.
+// Run remembers it besides, so that only a restart right after all listed accounts were
+// mended can make the next mail come before its day is over.
 func gather(orgs map[string]*troubles, a *relay.Account) {
 	if a.Organisation == "" || (a.State != relay.AccountParked && a.Told.Administrator.IsZero()) {
 		return

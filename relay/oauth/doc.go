@@ -18,7 +18,7 @@
 // Access tokens (Token):
 //  1. the account, its application and its consent are read; what has ended, and what
 //     is not bound to its user, gets none, and the vendor is not asked;
-//  2. a token in memory is good until 5 minutes before its end;
+//  2. a token in memory is good until its end, and replaced 5 minutes before it;
 //  3. otherwise one request is made, however many wait for it, and one at a time for
 //     each consent, because a refresh token is replaced when it is used;
 //  4. the new refresh token is durable before the access token is given out: were it

@@ -21,7 +21,7 @@ func TestRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refuse := func(status int, code, description string) *said { return refusal(status, code, description) }
+	refuse := refusal
 	for _, test := range []struct {
 		name   string
 		preset string // as the reply rules know it

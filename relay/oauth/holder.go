@@ -59,7 +59,8 @@ func (t *trouble) at(now time.Time) *relay.TokenError {
 
 // flight is one request, and those who wait for it.
 type flight struct {
-	renewal bool // for a token that was refused
+	stamp   string // of its source: who has a newer consent does not wait for it
+	renewal bool   // for a token that was refused
 
 	done  chan struct{} // closed when the rest is set
 	token relay.Secret
@@ -135,7 +136,7 @@ func (s *Service) obtain(ctx context.Context, src *source, r relay.Resource, sta
 	// Close to its end a token is replaced, and is good as long as that takes.
 	ahead := ok && t.end.Sub(now) > s.o.RequestTimeout
 	f := h.flights[r]
-	if f == nil {
+	if f == nil || f.stamp != src.stamp {
 		if err := h.stands(r, now); err != nil {
 			s.mu.Unlock()
 			return s.rest(t, ok, err)
@@ -144,7 +145,7 @@ func (s *Service) obtain(ctx context.Context, src *source, r relay.Resource, sta
 			s.mu.Unlock()
 			return "", ErrClosed
 		}
-		f = &flight{renewal: stale != "" && !ok, done: make(chan struct{})}
+		f = &flight{stamp: src.stamp, renewal: stale != "" && !ok, done: make(chan struct{})}
 		h.flights[r] = f
 		s.running.Add(1)
 		go s.fly(f, h, src, r)
@@ -183,7 +184,9 @@ func (s *Service) fly(f *flight, h *holder, src *source, r relay.Resource) {
 		s.o.Observer.TokenFailed(src.account, src.realm.app.ID, f.err)
 	}
 	s.mu.Lock()
-	delete(h.flights, r)
+	if h.flights[r] == f {
+		delete(h.flights, r)
+	}
 	s.mu.Unlock()
 	close(f.done)
 }

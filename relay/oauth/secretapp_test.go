@@ -131,7 +131,7 @@ func TestServiceAccount(t *testing.T) {
 		app.Secret = sealed
 	})
 	jane, bob := w.bound("jane", "jane@acme.example", app), w.bound("bob", "bob@acme.example", app)
-	if w.mustToken(jane) == w.mustToken(bob) || w.mustToken(jane) != w.mustToken(jane) {
+	if first := w.mustToken(jane); first == w.mustToken(bob) || first != w.mustToken(jane) {
 		t.Error("not one token for each mailbox")
 	}
 	requests := w.vendor.requests("/token")

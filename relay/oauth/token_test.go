@@ -344,6 +344,42 @@ func TestConsentDuringRefresh(t *testing.T) {
 	}
 }
 
+// Who has a new consent does not wait for what becomes of the old one.
+func TestNewConsentDoesNotWait(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.account("jane", "jane@acme.example", w.app(nil))
+	w.consent(a)
+	arrived, goOn := make(chan struct{}), make(chan struct{})
+	w.vendor.run(func(_ *http.Request, form url.Values) *said {
+		if form.Get("grant_type") != "refresh_token" {
+			return nil
+		}
+		close(arrived)
+		<-goOn
+		return refusal(400, "invalid_grant", "Token has been expired or revoked.")
+	})
+	old := make(chan error)
+	go func() {
+		_, _, err := w.Token(t.Context(), a, relay.ResourceMail)
+		old <- err
+	}()
+	<-arrived
+	if _, _, err := w.comeBack(w.begin(nil), "jane@acme.example", nil); err != nil {
+		t.Fatal(err)
+	}
+	w.mustToken(a)
+	w.vendor.run(nil)
+	close(goOn)
+	if err := <-old; err != nil {
+		t.Errorf("the old request was not made again: %v", err)
+	}
+	w.mustToken(a)
+	if heard := w.watcher.heard(&w.watcher.ended); len(heard) != 0 {
+		t.Errorf("heard of %q", heard)
+	}
+}
+
 // The time of use is noted to the day; that this fails stops no mail.
 func TestUse(t *testing.T) {
 	t.Parallel()

@@ -150,7 +150,7 @@ func takeToken(t *oauth2.Token, asked time.Time) (*issued, error) {
 	// The end is counted from the question, so that no answer's way makes it later.
 	lifetime := unknownLifetime
 	if !t.Expiry.IsZero() && t.Expiry.After(asked) {
-		lifetime = min(t.Expiry.Sub(time.Now()), maxLifetime)
+		lifetime = min(time.Until(t.Expiry), maxLifetime)
 	}
 	out.end = asked.Add(lifetime)
 	out.idToken, _ = t.Extra("id_token").(string)

@@ -109,12 +109,14 @@ func TestEndpointsThatFail(t *testing.T) {
 		prepare func(*world)
 		want    string
 	}{
-		"400":      {handler: status(400), want: "called w1 account.parked 400 #1 answered 400"},
-		"429":      {handler: status(429), want: "429 #1"},
-		"503":      {handler: status(503), want: "503 #1"},
-		"redirect": {handler: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://example.com:1001/", http.StatusTemporaryRedirect) }, want: "307 #1 answered 307, a redirect, and none is followed"},
-		"cut off":  {handler: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, want: "0 #1 the connection could not be made, or broke"},
-		"silence":  {handler: hang, want: "0 #1 no answer came in time"},
+		"400": {handler: status(400), want: "called w1 account.parked 400 #1 answered 400"},
+		"429": {handler: status(429), want: "429 #1"},
+		"503": {handler: status(503), want: "503 #1"},
+		"redirect": {handler: func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://example.com:1001/", http.StatusTemporaryRedirect)
+		}, want: "307 #1 answered 307, a redirect, and none is followed"},
+		"cut off": {handler: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, want: "0 #1 the connection could not be made, or broke"},
+		"silence": {handler: hang, want: "0 #1 no answer came in time"},
 		"a header without end": {handler: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X", strings.Repeat("x", 1<<20))
 		}, want: "0 #1 the connection"},
@@ -324,6 +326,7 @@ func TestSlowEndpointsDelayNoOther(t *testing.T) {
 			mu.Lock()
 			now--
 			mu.Unlock()
+			panic(http.ErrAbortHandler)
 		})
 		good := w.listen(t, "good", status(200))
 		defer run(t, s)()
