@@ -70,7 +70,10 @@ type About struct {
 	Version     string // EWS: the RequestServerVersion that works
 }
 
-// Content is one whole message: header, empty line, body, lines ended by CR LF.
+// Content is one whole message: header, empty line, body, lines ended by CR LF. Its
+// end is read before the last octets leave, so a reader that gives an error in place
+// of EOF keeps the message from being sent. It is read from another goroutine; where
+// an answer came before the message was complete, for a moment after Send as well.
 type Content struct {
 	Size   int64            // octets that Reader gives
 	Reader func() io.Reader // reads from the first octet; may be called again
