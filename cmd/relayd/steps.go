@@ -35,7 +35,7 @@ func (p *program) buildRoutes(context.Context) error {
 		Accounts: p.directory.Accounts(), Credentials: p.accounts, Classifier: p.rules, Dialer: p.guard,
 		Web: p.web, Health: p.accounts, Learner: p.accounts, MayFile: p.mayFile,
 		Roots: p.roots, PlainAllowed: p.guard.PlainAllowed,
-		PerAccount: p.cfg.Sent.PerMailbox, IdleTime: p.cfg.Sent.IdleTimeout, ConnectTimeout: up.ConnectTimeout,
+		PerAccount: p.cfg.Sent.PerMailbox, IdleTime: p.cfg.Sent.IdleTimeout, Recheck: p.cfg.Sent.Recheck, ConnectTimeout: up.ConnectTimeout,
 	})
 	return nil
 }

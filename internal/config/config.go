@@ -261,6 +261,9 @@ type Sent struct {
 	GiveUpAfter time.Duration `yaml:"give_up_after" min:"1h" max:"60d"`
 	// Copies filed at one time in one mailbox.
 	PerMailbox int `yaml:"per_mailbox" min:"1" max:"10"`
+	// How long after a copy was filed it is looked whether the provider filed one as well,
+	// where it may do so late: then relayd takes its own out again.
+	Recheck time.Duration `yaml:"recheck" min:"1s" max:"1d"`
 	// How long an unused IMAP connection is kept for the mailbox's next copy.
 	IdleTimeout time.Duration `yaml:"idle_timeout" min:"1s" max:"30m"`
 }

@@ -51,7 +51,7 @@ func Default() *Config {
 		Sent: Sent{
 			Enabled:   true,
 			Retry:     []time.Duration{30 * time.Second, 2 * minute, 10 * minute, 30 * minute, hour},
-			RetryThen: 2 * hour, GiveUpAfter: 7 * day, PerMailbox: 1, IdleTimeout: minute,
+			RetryThen: 2 * hour, GiveUpAfter: 7 * day, PerMailbox: 1, Recheck: 10 * minute, IdleTimeout: minute,
 		},
 		Reports: Reports{MaxReturned: MiB},
 		Notices: Notices{Enabled: true, Name: "Mail relay", LinkLifetime: 7 * day},

@@ -22,7 +22,7 @@ import (
 const (
 	Domain    = "acme.example"    // of its one organisation
 	Listener  = "app"             // plaintext, for clients on loopback
-	submitter = "application"     // whom the clients of the listener are
+	Submitter = "application"     // whom the clients of the listener are
 	password  = "sink-password-1" // of every account
 )
 
@@ -43,6 +43,7 @@ func (a *Account) Address() relay.Address { return relay.Address{Local: a.Local,
 // Options describe an installation.
 type Options struct {
 	Binary   string            // what Build made
+	Bare     bool              // nothing is recorded: the test makes organisation and submitter by the API
 	Data     string            // data_dir; empty means a temporary one
 	Accounts []Account         //
 	Config   map[string]string // keys of the top level, in the place of the defaults
@@ -68,8 +69,10 @@ func New(tb testing.TB, o Options) *Installation {
 	if err := in.write(&o); err != nil {
 		tb.Fatal(err)
 	}
-	if err := in.record(context.Background(), o.Accounts); err != nil {
-		tb.Fatal(err)
+	if !o.Bare {
+		if err := in.record(context.Background(), o.Accounts); err != nil {
+			tb.Fatal(err)
+		}
 	}
 	var err error
 	if in.API, err = apiclient.New(apiclient.Options{Socket: filepath.Join(in.Data, "admin.sock")}); err != nil {
@@ -102,7 +105,7 @@ func (in *Installation) write(o *Options) error {
 		"log":       "{format: json}",
 		"admin":     "{enabled: false}",
 		"sent":      "{enabled: false}",
-		"listeners": fmt.Sprintf("[{name: %s, address: '127.0.0.1:0', mode: plaintext, networks: [127.0.0.0/8], submitter: %s}]", Listener, submitter),
+		"listeners": fmt.Sprintf("[{name: %s, address: '127.0.0.1:0', mode: plaintext, networks: [127.0.0.0/8], submitter: %s}]", Listener, Submitter),
 		"spool":     "{segment_size: 4MiB, inline_size: 4KiB, min_free_disk: 0B}",
 		"queue":     "{retry: [1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 2s, 2s, 2s, 5s, 5s, 5s], unknown_wait: 10s}",
 		"network":   fmt.Sprintf("{allow: [127.0.0.0/8], ports: %s}", ports(o.Accounts)),
@@ -169,7 +172,7 @@ func (in *Installation) record(ctx context.Context, accounts []Account) error {
 	if err := put(ctx, d.Organisations(), &relay.Organisation{ID: "org", Name: "Acme", Domains: []string{Domain}}); err != nil {
 		return err
 	}
-	if err := put(ctx, d.Submitters(), &relay.Submitter{ID: "sub", Organisation: "org", Login: submitter, Senders: relay.Senders{Organisation: true}}); err != nil {
+	if err := put(ctx, d.Submitters(), &relay.Submitter{ID: "sub", Organisation: "org", Login: Submitter, Senders: relay.Senders{Organisation: true}}); err != nil {
 		return err
 	}
 	for i := range accounts {

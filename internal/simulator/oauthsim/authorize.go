@@ -185,7 +185,7 @@ func (s *Server) allow(q *request, account string, scopes []string) (to string, 
 	if !makeRoom(s.codes, now) {
 		return "", errors.New("too many codes wait to be exchanged")
 	}
-	c := secret()
+	c := s.give(secret())
 	s.grants[g] = struct{}{}
 	s.codes[c] = &code{grant: g, redirect: q.redirect, challenge: q.challenge, expires: now.Add(codeLife)}
 	return answerURL(q.redirect, q.state, "code", c, "scope", strings.Join(s.behaviour.Dialect.shown(g.scopes), " ")), nil

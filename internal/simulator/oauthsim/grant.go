@@ -110,14 +110,14 @@ func (s *Server) newAccess(g *grant, scopes []string) (token string, lifetime ti
 	for b.WriteString(secret()); b.Len() < s.behaviour.TokenLength; {
 		b.WriteString(secret())
 	}
-	token = b.String()
+	token = s.give(b.String())
 	s.access[token] = &accessToken{grant: g, scopes: slices.Clone(scopes), expires: now.Add(lifetime)}
 	return token, lifetime
 }
 
 // newRefresh makes a refresh token. The lock is held.
 func (s *Server) newRefresh(g *grant) string {
-	token := secret()
+	token := s.give(secret())
 	s.refresh[token] = &refreshToken{grant: g}
 	return token
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -69,6 +70,7 @@ type Server struct {
 	access     map[string]*accessToken  // by token
 	adminGrant map[string]bool          // clients with an administrator's consent
 	asked      int                      // requests to the token endpoint
+	given      []string                 // every code and token that was given, the last ones
 }
 
 // New makes a server. Clients are registered with AddClient.
@@ -106,6 +108,23 @@ func (s *Server) TokenRequests() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.asked
+}
+
+// Given is every code and token that was given so far, oldest first: what no program
+// may show to anybody. Of very many only the last are known.
+func (s *Server) Given() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.given)
+}
+
+// give remembers a code or token that goes out. The lock is held.
+func (s *Server) give(secret string) string {
+	if len(s.given) >= maxWaiting {
+		s.given = slices.Delete(s.given, 0, maxWaiting/2)
+	}
+	s.given = append(s.given, secret)
+	return secret
 }
 
 // Endpoints are the server's addresses below a base such as https://localhost:8443.
