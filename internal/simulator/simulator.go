@@ -177,6 +177,9 @@ func (s *Simulator) Inject(f Fault) { s.faults.Inject(f) }
 // ClearFaults takes back every fault.
 func (s *Simulator) ClearFaults() { s.faults.Clear() }
 
+// Faults gives those that are still to come.
+func (s *Simulator) Faults() []Fault { return s.faults.All() }
+
 // Strike gives the fault that is due at a place, for handlers that were mounted on
 // the HTTPS server.
 func (s *Simulator) Strike(ctx context.Context, at Place, who ...string) (Fault, bool) {
