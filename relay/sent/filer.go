@@ -262,8 +262,8 @@ func folderGone(err error) bool {
 	return errors.As(err, &e) && (e.Code == "TRYCREATE" || e.Code == "NONEXISTENT")
 }
 
-// open opens a session of an account.
-func (f *Filer) open(ctx context.Context, c *relay.Credentials) (*mailbox.Mailbox, error) {
+// dial opens a session of an account.
+func (f *Filer) dial(ctx context.Context, c *relay.Credentials) (*mailbox.Mailbox, error) {
 	return mailbox.Open(ctx, mailbox.Options{
 		Dialer:           f.o.Dialer,
 		Server:           c.Account.IMAP,

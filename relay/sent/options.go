@@ -25,6 +25,13 @@ type Credentials interface {
 	Credentials(ctx context.Context, accountID string, r relay.Resource) (*relay.Credentials, error)
 }
 
+// Renewer is what Credentials may be as well: it replaces a token that a server
+// refused, though it should be good for longer. A *relay.TokenError means that no
+// other can be had.
+type Renewer interface {
+	Renew(ctx context.Context, c *relay.Credentials) (*relay.Credentials, error)
+}
+
 // Classifier knows what an answer means.
 type Classifier interface {
 	Classify(a relay.Answer) relay.Class

@@ -50,8 +50,12 @@ func (f *Filer) withoutCredentials(ctx context.Context, account *relay.Account, 
 
 // failed is the outcome of a try that failed, and tells the account's health.
 func (f *Filer) failed(ctx context.Context, c *relay.Credentials, err error) relay.Filed {
-	if ctx.Err() != nil || errors.Is(err, errClosed) {
+	var token *relay.TokenError
+	switch {
+	case ctx.Err() != nil, errors.Is(err, errClosed):
 		return pending(RuleInterrupted, "broken off", 0)
+	case errors.As(err, &token):
+		return f.withoutCredentials(ctx, &c.Account, err)
 	}
 	filed := f.verdict(c, err)
 	f.degrade(ctx, c.Account.ID, &filed)

@@ -86,7 +86,20 @@ func (f *Filer) search(ctx context.Context, account *relay.Account, way relay.Wa
 		return nil, err
 	}
 	defer leave()
-	client, err := f.o.Web.Open(credentials, way)
+	hits, err := f.searchWeb(ctx, credentials, way, ids)
+	if err == nil {
+		return hits, nil
+	}
+	renewed, err := f.renew(ctx, credentials, err)
+	if err != nil {
+		return nil, err
+	}
+	return f.searchWeb(ctx, renewed, way, ids)
+}
+
+// searchWeb looks into Sent by an API, with one sign-in.
+func (f *Filer) searchWeb(ctx context.Context, c *relay.Credentials, way relay.Way, ids []string) ([]hit, error) {
+	client, err := f.o.Web.Open(c, way)
 	if err != nil {
 		return nil, err
 	}

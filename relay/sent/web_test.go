@@ -22,7 +22,8 @@ type api struct {
 	fails    error
 	asked    []relay.Way
 	resource []relay.Resource
-	open     int // clients
+	open     int                     // clients
+	good     func(relay.Secret) bool // whether fails concerns no such token; nil: it concerns all
 }
 
 func (a *api) Open(c *relay.Credentials, way relay.Way) (webmail.Client, error) {
@@ -30,7 +31,7 @@ func (a *api) Open(c *relay.Credentials, way relay.Way) (webmail.Client, error) 
 	defer a.mu.Unlock()
 	a.asked, a.resource = append(a.asked, way), append(a.resource, c.Resource)
 	a.open++
-	return &apiClient{api: a}, nil
+	return &apiClient{api: a, token: c.Token}, nil
 }
 
 func (a *api) accept(headerID string, at time.Time) {
@@ -45,14 +46,15 @@ func (a *api) accept(headerID string, at time.Time) {
 // apiClient can only look, so whatever else is asked of it is a panic.
 type apiClient struct {
 	webmail.Client
-	api *api
+	api   *api
+	token relay.Secret
 }
 
 func (c *apiClient) Find(_ context.Context, folder webmail.Folder, headerID string) ([]webmail.Item, error) {
 	c.api.mu.Lock()
 	defer c.api.mu.Unlock()
-	if c.api.fails != nil || folder != webmail.FolderSent {
-		return nil, c.api.fails
+	if fails := c.api.fails; (fails != nil && (c.api.good == nil || !c.api.good(c.token))) || folder != webmail.FolderSent {
+		return nil, fails
 	}
 	return c.api.sent[headerID], nil
 }
