@@ -22,6 +22,7 @@ type tokens struct {
 	mu      sync.Mutex
 	calls   []string
 	refusal error
+	fresh   func() relay.Secret // what Renew gives; nil: something that opens nothing
 }
 
 func (k *tokens) note(what string) {
@@ -41,7 +42,7 @@ func (k *tokens) Token(_ context.Context, a *relay.Account, r relay.Resource) (r
 	if k.refusal != nil {
 		return "", nil, k.refusal
 	}
-	return relay.Secret("token of " + a.ID), &relay.App{ID: a.App}, nil
+	return relay.Secret("token-of-" + a.ID), &relay.App{ID: a.App}, nil
 }
 
 func (k *tokens) CandidateToken(_ context.Context, a *relay.Account, r relay.Resource) (relay.Secret, *relay.App, error) {
@@ -56,6 +57,9 @@ func (k *tokens) ForgetCandidate(_ context.Context, id string) error {
 
 func (k *tokens) Renew(_ context.Context, a *relay.Account, _ relay.Resource, stale relay.Secret) (relay.Secret, *relay.App, error) {
 	k.note("renew " + a.ID)
+	if k.fresh != nil {
+		return k.fresh(), &relay.App{ID: a.App}, nil
+	}
 	return stale + "2", &relay.App{ID: a.App}, nil
 }
 
@@ -67,6 +71,7 @@ type api struct {
 	mu       sync.Mutex
 	refuse   map[relay.Way]error // of Check
 	unread   bool                // its consent may only send
+	stale    relay.Secret        // a token that Check refuses
 	address  string
 	replaced bool // gives every mail another Message-ID
 	boxes    map[webmail.Folder][]webmail.Item
@@ -77,15 +82,19 @@ func (a *api) Open(c *relay.Credentials, way relay.Way) (webmail.Client, error) 
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.opened = append(a.opened, string(way)+" "+c.Token.Reveal()+c.Password.Reveal())
-	return &apiClient{a, way}, nil
+	return &apiClient{a, way, c.Token}, nil
 }
 
 type apiClient struct {
 	*api
-	way relay.Way
+	way   relay.Way
+	token relay.Secret
 }
 
 func (c *apiClient) Check(context.Context) (webmail.About, error) {
+	if c.stale != "" && c.token == c.stale {
+		return webmail.About{}, &webmail.Error{Way: c.way, Where: relay.AtAuth, Reply: relay.Reply{Code: 401, Text: "InvalidAuthenticationToken: expired"}}
+	}
 	return webmail.About{Host: "api.example", TLS: "TLS 1.3", Address: c.address}, c.refuse[c.way]
 }
 
@@ -265,6 +274,50 @@ func TestBinding(t *testing.T) {
 	}
 }
 
+// A token in memory that ended before its time is no reason to refuse an account: it is
+// replaced once at each place, when the account is proved and when it is tried again.
+func TestTokenThatEndedEarly(t *testing.T) {
+	t.Parallel()
+	w, _, vendor := clouded(t, simulator.Office365())
+	vendor.fresh = func() relay.Secret {
+		return relay.Secret(w.provider.IssueToken(janeMail, "https://outlook.office.com/SMTP.Send", "https://outlook.office.com/IMAP.AccessAsUser.All"))
+	}
+	a := w.record()
+	a.Provider, a.SignIn, a.App, a.Ways = relay.ProviderOffice365, relay.SignInConsent, "app1", []relay.Way{relay.WaySMTP}
+	w.save(a, "")
+	if v := w.verify(); v.State != relay.VerificationDone {
+		t.Fatalf("%+v", v)
+	}
+	if n := len(slices.DeleteFunc(vendor.calls, func(call string) bool { return call != "renew a1" })); n != 2 {
+		t.Errorf("renewed %d times, want once for each server: %v", n, vendor.calls)
+	}
+	trouble := relay.Trouble{Kind: relay.TroublePark, Rule: "auth.password"}
+	if err := w.service.Park(t.Context(), "a1", trouble); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.service.Mended(t.Context(), "a1"); err != nil {
+		t.Fatal(err)
+	}
+	w.run()
+	w.diary.await(t, "restored a1")
+	vendor.fresh = nil
+	if v := w.verify(); v.State != relay.VerificationFailed || v.Field != "consent" {
+		t.Errorf("a token that cannot be mended: %+v", v)
+	}
+}
+
+// A token of an API as well.
+func TestTokenOfAnAPIThatEndedEarly(t *testing.T) {
+	t.Parallel()
+	w, web, vendor := clouded(t, simulator.Personality{})
+	web.stale = "token-of-a1"
+	vendor.fresh = func() relay.Secret { return "another" }
+	w.save(graphOnly(), "")
+	if v := w.verify(); v.State != relay.VerificationDone || !vendor.has("renew a1") {
+		t.Errorf("%+v, %v", v, vendor.calls)
+	}
+}
+
 func TestTokenThatCannotBeHad(t *testing.T) {
 	t.Parallel()
 	w, _, vendor := clouded(t, simulator.Personality{})
@@ -284,7 +337,7 @@ func TestRenew(t *testing.T) {
 	w, _, vendor := clouded(t, simulator.Personality{})
 	w.save(graphOnly(), "")
 	c, err := w.service.Credentials(t.Context(), "a1", relay.ResourceGraph)
-	if err != nil || c.Token != "token of a1" || !c.Bearer() || c.App.ID != "app1" {
+	if err != nil || c.Token != "token-of-a1" || !c.Bearer() || c.App.ID != "app1" {
 		t.Fatalf("%+v, %v", c, err)
 	}
 	next, err := w.service.Renew(t.Context(), c)

@@ -79,6 +79,24 @@ func (s *Service) Renew(ctx context.Context, c *relay.Credentials) (*relay.Crede
 	return &renewed, nil
 }
 
+// renewed replaces the token in c if a server refused it for what another one can mend,
+// and reports whether there is another one. Consent that is tried beside the one in
+// force has none: its tokens are as new as the consent.
+func (s *Service) renewed(ctx context.Context, c *relay.Credentials, t *trouble) bool {
+	if t == nil || !t.bearer || t.where != relay.AtAuth || t.class.OtherTransport {
+		return false
+	}
+	if kind, _ := t.local(); kind != "" {
+		return false // no server refused anything
+	}
+	another, err := s.Renew(ctx, c)
+	if err != nil {
+		return false // what the server said stands
+	}
+	*c = *another
+	return true
+}
+
 // credentials opens what is in a record.
 func (s *Service) credentials(ctx context.Context, a *relay.Account, r relay.Resource) (*relay.Credentials, error) {
 	return s.open(ctx, a, a, sealField, r)

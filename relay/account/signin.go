@@ -101,22 +101,65 @@ func (s *Service) openIMAP(ctx context.Context, c *relay.Credentials) (*mailbox.
 	return box, nil
 }
 
+// enterSMTP reaches the server for sending and signs in to it, with another token if
+// the one in c is refused.
+func (s *Service) enterSMTP(ctx context.Context, c *relay.Credentials) (*smtpwire.Client, *trouble) {
+	for again := true; ; again = false {
+		client, t := s.connectSMTP(ctx, c)
+		if t != nil {
+			return nil, t
+		}
+		if t = s.authSMTP(ctx, client, c); t == nil {
+			return client, nil
+		}
+		client.Close() //nolint:errcheck // it is given up
+		if !again || !s.renewed(ctx, c, t) {
+			return nil, t
+		}
+	}
+}
+
+// enterIMAP is enterSMTP for the server for reading.
+func (s *Service) enterIMAP(ctx context.Context, c *relay.Credentials) (*mailbox.Mailbox, *trouble) {
+	box, t := s.openIMAP(ctx, c)
+	if s.renewed(ctx, c, t) {
+		box, t = s.openIMAP(ctx, c)
+	}
+	return box, t
+}
+
+// enterWeb is enterSMTP for an API; again says whether another token may be asked for.
+// A sign-in that may only send is no trouble.
+func (s *Service) enterWeb(ctx context.Context, c *relay.Credentials, way relay.Way, again bool) (webmail.Client, webmail.About, *trouble) {
+	for ; ; again = false {
+		client, err := s.o.Web.Open(c, way)
+		if err != nil {
+			return nil, webmail.About{}, s.troubleOfWeb(c, way, err)
+		}
+		about, err := client.Check(ctx)
+		if err == nil || errors.Is(err, webmail.ErrNotPermitted) {
+			return client, about, nil
+		}
+		client.Close() //nolint:errcheck // it is given up
+		if t := s.troubleOfWeb(c, way, err); !again || !s.renewed(ctx, c, t) {
+			return nil, about, t
+		}
+	}
+}
+
 // signInBySMTP is one sign-in to the server for sending.
 func (s *Service) signInBySMTP(ctx context.Context, c *relay.Credentials) *problem {
-	client, t := s.connectSMTP(ctx, c)
+	client, t := s.enterSMTP(ctx, c)
 	if t != nil {
 		return t.explain()
 	}
-	defer client.Quit(ctx) //nolint:errcheck // it closes in any case
-	if t := s.authSMTP(ctx, client, c); t != nil {
-		return t.explain()
-	}
+	client.Quit(ctx) //nolint:errcheck // it closes in any case
 	return nil
 }
 
 // signInByIMAP is one sign-in to the server for reading.
 func (s *Service) signInByIMAP(ctx context.Context, c *relay.Credentials) *problem {
-	box, t := s.openIMAP(ctx, c)
+	box, t := s.enterIMAP(ctx, c)
 	if t != nil {
 		return t.explain()
 	}
@@ -129,14 +172,11 @@ func (s *Service) signInByWeb(ctx context.Context, c *relay.Credentials, way rel
 	if s.o.Web == nil {
 		return &problem{field: "ways", message: "This relayd cannot reach " + nameOf(way) + "."}
 	}
-	client, err := s.o.Web.Open(c, way)
-	if err != nil {
-		return s.troubleOfWeb(c, way, err).explain()
+	client, _, t := s.enterWeb(ctx, c, way, true)
+	if t != nil {
+		return t.explain()
 	}
-	defer client.Close() //nolint:errcheck // it is over
-	if _, err := client.Check(ctx); err != nil && !errors.Is(err, webmail.ErrNotPermitted) {
-		return s.troubleOfWeb(c, way, err).explain()
-	}
+	client.Close() //nolint:errcheck // it is over
 	return nil
 }
 

@@ -47,6 +47,9 @@ func (v *verification) connectIMAP(ctx context.Context) (string, *problem) {
 		return "", v.withoutIMAP(wrong)
 	}
 	box, t := v.s.openIMAP(ctx, c)
+	if !v.trying && v.s.renewed(ctx, c, t) {
+		box, t = v.s.openIMAP(ctx, c)
+	}
 	switch {
 	case t == nil:
 		v.imap = imapReader{v: v, box: box}

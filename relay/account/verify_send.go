@@ -108,6 +108,10 @@ func (v *verification) connectSMTP(ctx context.Context) (string, *problem) {
 
 func (v *verification) authSMTP(ctx context.Context) (string, *problem) {
 	t := v.s.authSMTP(ctx, v.smtp.client, v.c)
+	if !v.trying && v.s.renewed(ctx, v.c, t) {
+		v.smtp.client.Close() //nolint:errcheck // it is given up
+		v.smtp.client, t = v.s.enterSMTP(ctx, v.c)
+	}
 	if t == nil {
 		ext := v.smtp.client.Extensions()
 		v.card.Extensions, v.card.MaxSize = extensionNames(ext), ext.MaxSize
@@ -171,16 +175,10 @@ func (v *verification) openWeb(ctx context.Context, way relay.Way) (string, *pro
 	if wrong != nil {
 		return "", wrong
 	}
-	client, err := v.s.o.Web.Open(c, way)
-	if err != nil {
-		return "", v.s.troubleOfWeb(c, way, err).explain()
-	}
-	about, err := client.Check(ctx)
+	client, about, t := v.s.enterWeb(ctx, c, way, !v.trying)
 	switch {
-	case errors.Is(err, webmail.ErrNotPermitted): // this sign-in may only send
-	case err != nil:
-		client.Close() //nolint:errcheck // it is given up
-		return "", v.s.troubleOfWeb(c, way, err).explain()
+	case t != nil:
+		return "", t.explain()
 	case about.Address != "" && !sameText(about.Address, v.account.Address):
 		client.Close() //nolint:errcheck // it is given up
 		return "", &problem{field: "address", message: fmt.Sprintf("This sign-in is for the mailbox of %s, not of %s.", relay.Printable(about.Address), v.account.Address)}
