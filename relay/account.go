@@ -223,10 +223,11 @@ type Rung struct {
 	RetryAt time.Time // when it is tried again
 }
 
-// Told is when people were told that an account needs them.
+// Told is when people, and programs, were told that an account needs them.
 type Told struct {
 	Owner         time.Time
 	Administrator time.Time
+	Programs      time.Time // StateSince of the last state that webhooks were told of
 }
 
 // Card is what verification learned about an account (the capability card).

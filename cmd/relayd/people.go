@@ -19,7 +19,7 @@ import (
 func (p *program) buildNotices(context.Context) error {
 	p.webhooks = webhook.New(webhook.Options{
 		Webhooks: p.directory.Webhooks(), Calls: p.directory.WebhookCalls(), Sealer: p.box,
-		Dialer: p.guard, Roots: p.roots, PlainAllowed: p.guard.PlainAllowed, Observer: p.mail,
+		Dialer: p.guard, Roots: p.roots, PlainAllowed: p.guard.PlainAllowed, Observer: p.mail, Kept: p.told,
 	})
 	from, err := reportSender(p.cfg.Reports.From)
 	if err != nil {

@@ -86,6 +86,7 @@ func (p *program) runParts(ctx context.Context) error {
 		{base, p.parkEnded, endEntrance},
 		{base, p.notices.Run, endEntrance},
 		{base, p.webhooks.Run, endEntrance},
+		{base, p.tellAgain, endEntrance},
 		{base, p.admin.Run, endEntrance},
 	}
 	asked := make(chan time.Time, 1)

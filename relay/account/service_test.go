@@ -402,3 +402,45 @@ func TestNewPasswordIsTriedAtOnce(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// Whoever heard of an account's trouble hears that a verification ended it; who heard of
+// none hears of no end.
+func TestVerificationEndsTheTrouble(t *testing.T) {
+	t.Parallel()
+	w := proved(t)
+	if v := w.verify(); v.State != relay.VerificationDone || w.diary.has("restored a1") {
+		t.Fatalf("an account that works: %+v", v)
+	}
+	if err := w.service.Park(t.Context(), "a1", relay.Trouble{Kind: relay.TroublePark, Rule: "auth.password"}); err != nil {
+		t.Fatal(err)
+	}
+	if v := w.verify(); v.State != relay.VerificationDone || !w.diary.has("restored a1") {
+		t.Errorf("a parked account: %+v", v)
+	}
+}
+
+// What programs were told of is noted with the state that it was about, and with no
+// other.
+func TestHeard(t *testing.T) {
+	t.Parallel()
+	w := proved(t)
+	since := w.stored().StateSince
+	if err := w.service.Park(t.Context(), "a1", relay.Trouble{Kind: relay.TroublePark, Rule: "auth.password"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []time.Time{since, w.stored().StateSince} {
+		if err := w.service.Heard(t.Context(), "a1", at); err != nil {
+			t.Fatal(err)
+		}
+		a := w.stored()
+		if a.Told.Programs.Equal(at) != at.Equal(a.StateSince) {
+			t.Errorf("at %v in the state of %v: %v", at, a.StateSince, a.Told.Programs)
+		}
+	}
+	if err := w.service.Told(t.Context(), "a1", w.stored().StateSince, relay.Told{Owner: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	if a := w.stored(); a.Told.Owner.IsZero() || a.Told.Programs.IsZero() {
+		t.Errorf("told: %+v", a.Told)
+	}
+}

@@ -149,10 +149,24 @@ func (s *Service) Mended(ctx context.Context, id string) error {
 // StateSince of that trouble: if another one came in between, nothing is noted.
 func (s *Service) Told(ctx context.Context, id string, since time.Time, told relay.Told) error {
 	_, _, err := s.update(ctx, id, func(a *relay.Account) bool {
+		told.Programs = a.Told.Programs
 		if !a.StateSince.Equal(since) || a.Told == told {
 			return false
 		}
 		a.Told = told
+		return true
+	})
+	return err
+}
+
+// Heard notes that programs were told of the state that the account is in. since is its
+// StateSince: if another one came in between, nothing is noted.
+func (s *Service) Heard(ctx context.Context, id string, since time.Time) error {
+	_, _, err := s.update(ctx, id, func(a *relay.Account) bool {
+		if !a.StateSince.Equal(since) || a.Told.Programs.Equal(since) {
+			return false
+		}
+		a.Told.Programs = since
 		return true
 	})
 	return err

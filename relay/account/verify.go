@@ -276,10 +276,12 @@ func (v *verification) succeeded(ctx context.Context) {
 	if v.imap.refusal != "" {
 		state, reason = relay.AccountDegraded, "no copy could be filed in Sent: "+v.imap.refusal
 	}
+	broken := false
 	a, changed, err := v.s.update(ctx, v.account.ID, func(a *relay.Account) bool {
 		if !v.isSame(a) {
 			return false
 		}
+		broken = a.State == relay.AccountParked || a.State == relay.AccountDegraded && state == relay.AccountVerified
 		if v.trying {
 			v.promote(a)
 		}
@@ -297,6 +299,9 @@ func (v *verification) succeeded(ctx context.Context) {
 			v.s.o.Parked(a.ID) // connections of the old settings end
 		}
 		v.s.o.Observer.AccountVerified(a, v.by)
+		if broken { // whoever heard of the trouble hears that it is over
+			v.s.o.Observer.AccountRestored(a, v.by)
+		}
 		v.p.end(relay.VerificationDone, "", "The account works.")
 	}
 }

@@ -49,6 +49,10 @@ type Options struct {
 	Dialer   Dialer
 	Observer Observer // nil: nobody
 
+	// Kept is called when an event that Tell took is durable for every webhook that
+	// wants it. It may be nil.
+	Kept func(context.Context, relay.AccountEvent)
+
 	Roots        *x509.CertPool        // authorities to trust; nil means the system's
 	PlainAllowed func(netip.Addr) bool // where http without TLS is permitted; nil means nowhere
 
@@ -86,6 +90,9 @@ func (o *Options) fill() {
 	}
 	if o.Observer == nil {
 		o.Observer = silent{}
+	}
+	if o.Kept == nil {
+		o.Kept = func(context.Context, relay.AccountEvent) {}
 	}
 }
 

@@ -113,7 +113,9 @@ func (s *Service) drain(ctx context.Context) {
 func (s *Service) keepOne(ctx context.Context, e relay.AccountEvent) {
 	if err := s.Emit(ctx, e); err != nil {
 		s.o.Observer.WebhookLost(string(e.Kind), e.Account, err)
+		return
 	}
+	s.o.Kept(ctx, e)
 }
 
 // load takes in what was kept before. A directory that does not answer is asked

@@ -1,6 +1,7 @@
 package webhook_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -561,6 +562,91 @@ func TestAccountsTell(t *testing.T) {
 			t.Errorf("told %q", got)
 		}
 	})
+}
+
+// What Tell took is told of as kept when it is durable, and not before.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.listen(t, "w1", hang)
+		var kept []string
+		w.options.Kept = func(_ context.Context, e relay.AccountEvent) {
+			kept = append(kept, fmt.Sprintf("%s after %d", e.Account, len(w.calls.all())))
+		}
+		s := webhook.New(w.options)
+		s.Tell(event(1))
+		stop := run(t, s)
+		synctest.Wait()
+		stop()
+		w.calls.failing("put", store.ErrFull)
+		s.Tell(event(2))
+		stop = run(t, s)
+		synctest.Wait()
+		stop()
+		if !slices.Equal(kept, []string{"a1 after 1"}) {
+			t.Errorf("kept %q", kept)
+		}
+	})
+}
+
+// The state of an account is told once more where nobody heard of it; where somebody
+// did, it is the same event, or none at all.
+func TestStateIsToldAgain(t *testing.T) {
+	t.Parallel()
+	since, before := time.Now(), time.Now().Add(-time.Hour)
+	for name, test := range map[string]struct {
+		state relay.AccountState
+		rule  string
+		told  time.Time
+		want  string // the event; empty: none
+	}{
+		"parked, unheard":              {relay.AccountParked, "r", time.Time{}, "account.parked"},
+		"parked again":                 {relay.AccountParked, "r", before, "account.parked"},
+		"parked, heard":                {relay.AccountParked, "r", since, ""},
+		"degraded":                     {relay.AccountDegraded, "r", time.Time{}, "account.degraded"},
+		"mended, and they know not":    {relay.AccountVerified, "", before, "account.restored"},
+		"mended as far as it sends":    {relay.AccountDegraded, "", before, "account.restored"},
+		"works, and always has":        {relay.AccountVerified, "", time.Time{}, ""},
+		"degraded since it was proved": {relay.AccountDegraded, "", time.Time{}, ""},
+		"never proved":                 {relay.AccountUnverified, "", before, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.webhook(t, "w1", "https://hook.example/")
+			s := webhook.New(w.options)
+			a := &relay.Account{ID: "a1", Organisation: "o1", Address: event(1).Address, State: test.state, StateRule: test.rule, StateReason: "no", StateSince: since}
+			a.Told.Programs = test.told
+			if test.state == relay.AccountParked {
+				s.AccountParked(a, a.StateRule, time.Time{}) // the event that may be there already
+				stop := run(t, s)
+				stop()
+			}
+			for range 2 {
+				if told, err := s.TellState(t.Context(), a); told != (test.want != "") || err != nil {
+					t.Fatalf("told: %v, %v", told, err)
+				}
+			}
+			var kept []string
+			for _, c := range w.calls.all() {
+				if _, rest, ok := strings.Cut(string(c.Body), `{"type":"`); ok {
+					kind, _, _ := strings.Cut(rest, `"`)
+					kept = append(kept, kind)
+				}
+			}
+			want := []string{test.want}
+			switch {
+			case test.want == "" && test.state == relay.AccountParked:
+				want = []string{"account.parked"} // that of the change itself
+			case test.want == "":
+				want = nil
+			}
+			if !slices.Equal(kept, want) {
+				t.Errorf("kept %q, want %q", kept, want)
+			}
+		})
+	}
 }
 
 func TestPing(t *testing.T) {
