@@ -34,7 +34,7 @@ func newAccount(e *environment) *cobra.Command {
 func (r *remote) accountCreate() *cobra.Command {
 	var set accountFlags
 	var user, shared string
-	var verify bool
+	var verify, noPassword bool
 	c := r.command("create ADDRESS", "Make an account; the password is asked for, the servers are found", exactly("the address"),
 		func(ctx context.Context, client *apiclient.Client, args []string) error {
 			in := api.AccountInput{Address: args[0]}
@@ -49,7 +49,10 @@ func (r *remote) accountCreate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if byPassword {
+			if noPassword && (verify || set.passwordStdin) {
+				return &usageError{command: set.command, problem: "--no-password leaves nothing to read or to verify with"}
+			}
+			if byPassword && !noPassword {
 				if err := r.accountPassword(ctx, &in, set.passwordStdin); err != nil {
 					return err
 				}
@@ -62,12 +65,13 @@ func (r *remote) accountCreate() *cobra.Command {
 		})
 	c.Long = `create makes an account. With the address and a password alone its servers are found
 when it is verified: by the starter configuration of the domain, by what relayd knows
-of large providers, or by what the domain publishes. Nothing is found for a sign-in by
-oauth or app later on, so that is done at once; the person then connects the account
-with "relayd account connect" or "relayd account invite".`
+of large providers, or by what the domain publishes. For a sign-in by oauth or app that
+is done at once; the person then connects the account by the link of "relayd account
+invite" or "relayd account connect".`
 	set.flags(c)
 	c.Flags().StringVar(&user, "user", "", "whose account it is, by address or id (default: the user with the account's address)")
 	c.Flags().StringVar(&shared, "shared", "", "instead of a user: the organisation whose shared mailbox it is")
+	c.Flags().BoolVar(&noPassword, "no-password", false, "ask for no password: the owner types it on the page to which account invite or account connect leads")
 	c.Flags().BoolVar(&verify, "verify", false, "verify the account at once")
 	return c
 }

@@ -70,6 +70,10 @@ func (r *remote) connectDevice(ctx context.Context, client *apiclient.Client, a 
 	if err != nil {
 		return err
 	}
+	before, err := lastVerification(ctx, client, a.ID)
+	if err != nil {
+		return err
+	}
 	d, err := client.BeginDevice(ctx, a.ID, api.DeviceInput{App: id})
 	if err != nil {
 		return err
@@ -85,7 +89,7 @@ func (r *remote) connectDevice(ctx context.Context, client *apiclient.Client, a 
 		if err := r.done("%s consented.", relay.Printable(a.Address)); err != nil {
 			return err
 		}
-		if out.Verification, err = r.followStarted(ctx, client, a.ID); err != nil {
+		if out.Verification, err = r.followNew(ctx, client, a.ID, before); err != nil {
 			return err
 		}
 	}
@@ -94,8 +98,11 @@ func (r *remote) connectDevice(ctx context.Context, client *apiclient.Client, a 
 			return err
 		}
 	}
-	if d.State != "done" {
+	switch {
+	case d.State != "done":
 		return consentError(a, d)
+	case out.Verification == nil:
+		return r.done("The account works, and goes on with the new consent.")
 	}
 	return r.verdict(a.Address, out.Verification)
 }

@@ -51,8 +51,9 @@ func (a *accountFlags) apply(ctx context.Context, client *apiclient.Client, in *
 }
 
 // lacksServers reports whether the ways of sending need servers that nobody named.
+// relayd knows those of Gmail and Microsoft 365.
 func lacksServers(s *api.Settings) bool {
-	if s.SMTP != nil || s.IMAP != nil || s.EWS != nil {
+	if s.SMTP != nil || s.IMAP != nil || s.EWS != nil || s.Provider == "gmail" || s.Provider == "office365" {
 		return false
 	}
 	return len(s.Ways) == 0 || slices.Contains(s.Ways, "smtp") || slices.Contains(s.Ways, "ews")

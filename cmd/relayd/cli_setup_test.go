@@ -354,10 +354,15 @@ func TestAccountSettings(t *testing.T) {
 		out: Exchange server: https://mail.acme.example/EWS/Exchange.asmx Exchange2013_SP1 as ACME\jane
 		not: Outgoing server
 		not: Ways of sending
-		# Another provider has other servers; for a consent they are found at once.
+		# Another provider has other servers; of Gmail they are known.
 		$ relayd account update jane@acme.example --provider gmail --sign-in oauth --app Mail --ways gmail-api,smtp
 		out: Provider: gmail
 		out: Ways of sending: gmail_api, smtp
+		out: Sign-in: oauth with the application {app}
+		not: server
+		# Of others they are found at once where a token signs in.
+		$ relayd account update jane@acme.example --provider imap --sign-in oauth --app Mail --ways smtp
+		out: Ways of sending: smtp
 		out: Outgoing server: smtp.found.example:465 implicit
 		out: Sign-in: oauth with the application {app}
 		not: Exchange server
@@ -383,6 +388,12 @@ func TestAccountSettings(t *testing.T) {
 		$ relayd user create jane@beta.example
 		$ relayd account create jane@beta.example --sign-in oauth --app Mail --smtp smtp.example.com:587 --imap imap.example.com:993
 		out: Incoming server: imap.example.com:993 implicit
+		$ relayd user create later@beta.example
+		$ relayd account create later@beta.example --no-password --verify
+		exit: 2
+		err: --no-password leaves nothing to read or to verify with
+		$ relayd account create later@beta.example --no-password
+		out: Account: later@beta.example
 		# What is prepared decides whether a password is asked for.
 		$ relayd starter create --organisation Acme --domain acme.example --provider gmail --sign-in oauth --app Mail
 		$ relayd user create joe@acme.example

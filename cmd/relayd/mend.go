@@ -106,21 +106,21 @@ func (m mender) Device(ctx context.Context, a *relay.Account, id, by string) (ap
 	return viewDevice(d), err
 }
 
-// consented makes an account sign in by a new consent, and proves it: once, although
-// whoever asked may look at the end of the consent more often.
+// consented makes an account sign in by a new consent, and proves it, once.
 func (m mender) consented(ctx context.Context, a *relay.Account, d *oauth.Device) error {
-	if v, known := m.p.accounts.Progress(a.ID); known && !v.Started.Before(d.Grant.Obtained) {
+	if proof, known := m.p.accounts.Progress(a.ID); known && proof.Started.After(d.Ended) {
 		return nil
 	}
 	asked := &a.Settings
 	if a.Candidate != nil {
 		asked = &a.Candidate.Settings
 	}
-	if asked.SignIn != relay.SignInConsent || asked.App != d.Result.App {
-		a.SignIn, a.App = relay.SignInConsent, d.Result.App
-		if err := m.p.accounts.Save(ctx, a, ""); err != nil {
-			return err
-		}
+	if asked.SignIn == relay.SignInConsent && asked.App == d.Result.App && a.State.Usable() {
+		return nil // it works, by a consent that was renewed
+	}
+	a.SignIn, a.App = relay.SignInConsent, d.Result.App
+	if err := m.p.accounts.Save(ctx, a, ""); err != nil {
+		return err
 	}
 	if err := m.p.accounts.Verify(ctx, a.ID, "consent by code"); err != nil && !errors.Is(err, store.ErrInUse) {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	"github.com/relayd/relayd/internal/api"
@@ -108,11 +109,23 @@ func (r *remote) proved(ctx context.Context, client *apiclient.Client, a *api.Ac
 	return r.verdict(address, v)
 }
 
-// followStarted follows a verification that relayd began by itself.
-func (r *remote) followStarted(ctx context.Context, client *apiclient.Client, account string) (*api.Verification, error) {
+// lastVerification is the running or the last verification of an account; nil if there
+// is none.
+func lastVerification(ctx context.Context, client *apiclient.Client, account string) (*api.Verification, error) {
 	v, err := client.Verification(ctx, account)
-	if err != nil {
-		return nil, fmt.Errorf("read the verification: %w", err)
+	var refused *apiclient.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		return nil, nil
+	}
+	return v, err
+}
+
+// followNew follows a verification that relayd began by itself after the one before;
+// nil if it saw no need for one.
+func (r *remote) followNew(ctx context.Context, client *apiclient.Client, account string, before *api.Verification) (*api.Verification, error) {
+	v, err := lastVerification(ctx, client, account)
+	if err != nil || v == nil || before != nil && v.Started.Equal(before.Started) {
+		return nil, err
 	}
 	return r.follow(ctx, client, v)
 }
