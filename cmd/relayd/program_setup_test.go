@@ -122,26 +122,8 @@ func TestConnectByCodeAtAProvider(t *testing.T) {
 	if calls.Load() != 1 {
 		t.Errorf("the webhook was called %d times", calls.Load())
 	}
-	code := regexp.MustCompile(`type the code (\S+)\.`)
-	person := &watcher{seen: func(text string) bool {
-		m := code.FindStringSubmatch(text)
-		if m == nil {
-			return false
-		}
-		if err := w.provider.OAuth().ApproveDevice(m[1], "jane@acme.example"); err != nil {
-			t.Error(err)
-		}
-		return true
-	}}
-	e := &environment{stdin: strings.NewReader(""), stdout: person, stderr: io.Discard, environ: w.environ}
-	if err := run(t.Context(), e, words("account connect jane@acme.example --device")); err != nil {
-		t.Fatalf("connect: %v\n%s", err, person.text.String())
-	}
-	for _, want := range []string{"jane@acme.example consented.", "done       Sign in to the outgoing server", "jane@acme.example is verified"} {
-		if !strings.Contains(person.text.String(), want) {
-			t.Errorf("it does not say %q:\n%s", want, person.text.String())
-		}
-	}
+	w.connect(t, "jane@acme.example consented.", "done       Sign in to the outgoing server", "jane@acme.example is verified")
+	w.connect(t, "jane@acme.example consented.", "The account works, and goes on with the new consent.")
 	play(t, w.environ, `
 		let soon: `+time.Now().AddDate(0, 0, 20).Format(time.DateOnly)+`
 		$ relayd account show jane@acme.example
@@ -160,6 +142,31 @@ func TestConnectByCodeAtAProvider(t *testing.T) {
 		$ relayd calendar --organisation Acme
 		out: {soon} 00:00:00 Secret of an application: Acme Mail (for the administrator)
 	`)
+}
+
+// connect connects Jane's account by a code, which she types as soon as she reads it.
+func (w *world) connect(t *testing.T, wanted ...string) {
+	t.Helper()
+	code := regexp.MustCompile(`type the code (\S+)\.`)
+	person := &watcher{seen: func(text string) bool {
+		m := code.FindStringSubmatch(text)
+		if m == nil {
+			return false
+		}
+		if err := w.provider.OAuth().ApproveDevice(m[1], "jane@acme.example"); err != nil {
+			t.Error(err)
+		}
+		return true
+	}}
+	e := &environment{stdin: strings.NewReader(""), stdout: person, stderr: io.Discard, environ: w.environ}
+	if err := run(t.Context(), e, words("account connect jane@acme.example --device")); err != nil {
+		t.Fatalf("connect: %v\n%s", err, person.text.String())
+	}
+	for _, want := range wanted {
+		if !strings.Contains(person.text.String(), want) {
+			t.Errorf("it does not say %q:\n%s", want, person.text.String())
+		}
+	}
 }
 
 // watcher is an output that is looked at until something was seen in it.
@@ -207,6 +214,13 @@ func TestServersAreFoundAtVerification(t *testing.T) {
 		out: Run by: gmail.com
 		out: To be confirmed: Look at who runs the servers.
 		out: mx yes Where mail for mx.example is delivered
+		# Of Microsoft 365 the servers are known, and a consent needs no password.
+		$ relayd app create Mail --vendor microsoft --client-id c --public
+		$ relayd starter create --organisation Acme --domain mx.example --provider office365 --sign-in oauth --app Mail
+		$ relayd user create joe@mx.example
+		$ relayd account create joe@mx.example
+		out: Provider: office365 (preset microsoft365)
+		out: Outgoing server: smtp.office365.com:587 starttls
 		$ relayd starter create --organisation Acme --domain acme.example --smtp `+w.provider.SubmissionAddr().String()+` --imap `+w.provider.IMAPAddr().String()+`
 		$ relayd user create jane@acme.example
 		in: correct-horse
@@ -218,6 +232,14 @@ func TestServersAreFoundAtVerification(t *testing.T) {
 		$ relayd account connect jane@acme.example --device
 		exit: 1
 		err: app: There is no OAuth application by which this person could consent.
+		# What works is changed by what is proved beside it.
+		in: wrong
+		$ relayd account update jane@acme.example --password-stdin --verify
+		exit: 1
+		out: New settings, tried beside those in force:
+		$ relayd account show jane@acme.example
+		out: State: verified
+		out: Not proved, because:
 	`)
 }
 
