@@ -209,12 +209,12 @@ func (c *Conductor) tellLane(ctx context.Context, t task, d *relay.Delivery, a *
 	switch a.Trouble.Kind {
 	case relay.TroubleSlow:
 		trouble := *a.Trouble
-		trouble.Pause = c.sched.slow(t.lane, trouble.Pause, now)
+		trouble.Pause = c.sched.slow(t.lane, trouble.Pause, t.lane.why(&trouble), now)
 		a.Trouble = &trouble
 	case relay.TroublePark:
 		if err := c.o.Accounts.Park(context.WithoutCancel(ctx), d.Route.Account, *a.Trouble); err != nil {
 			c.o.Observer.Fault("park", d.Message.ID, err)
-			c.sched.slow(t.lane, a.Trouble.Pause, now) // until it can be parked its lane rests
+			c.sched.slow(t.lane, a.Trouble.Pause, t.lane.why(a.Trouble), now) // until it can be parked its lane rests
 		}
 	}
 }

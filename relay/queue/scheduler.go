@@ -149,11 +149,11 @@ func (s *scheduler) done(t task, now time.Time) {
 }
 
 // slow lets a lane rest because of trouble that concerns all of it, and tells for how
-// long.
-func (s *scheduler) slow(l *lane, pause time.Duration, now time.Time) time.Duration {
+// long. why is for people.
+func (s *scheduler) slow(l *lane, pause time.Duration, why string, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l.slow(now, pause)
+	l.slow(now, pause, why)
 	s.rests.push(resting{until: l.restUntil.UnixNano(), lane: l})
 	s.signal()
 	return l.restUntil.Sub(now)
