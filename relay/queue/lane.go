@@ -60,6 +60,7 @@ type lane struct {
 	limit     int // attempts at one time, once the lane is proven
 	active    int
 	proven    bool          // the last attempt reached its peer; until then one attempt at a time
+	doubted   bool          // the last attempt did not reach its peer
 	width     int           // attempts at one time that it has earned so far
 	queued    bool          // stands in the scheduler's ring of runnable lanes
 	restUntil time.Time     // trouble of the whole lane
@@ -132,11 +133,18 @@ func (l *lane) ring() ring {
 	case l.proven:
 		return ringProven
 	case l.key.kind == laneAccount:
-		return ringAccounts
+		return either(l.doubted, ringDoubtedAccounts, ringAccounts)
 	case l.key.kind == laneDomain:
-		return ringDomains
+		return either(l.doubted, ringDoubtedDomains, ringDomains)
 	}
-	return ringMailboxes
+	return either(l.doubted, ringDoubtedMailboxes, ringMailboxes)
+}
+
+func either(is bool, a, b ring) ring {
+	if is {
+		return a
+	}
+	return b
 }
 
 // idle reports whether the lane holds nothing and can be forgotten.
@@ -188,7 +196,7 @@ func (l *lane) learn(reached bool) {
 	if !l.key.hasPeer() {
 		return
 	}
-	l.proven = reached
+	l.proven, l.doubted = reached, !reached
 	if !reached {
 		l.width = 1
 		return

@@ -172,7 +172,7 @@ func TestDeadPeersLeaveRoomForTheLiving(t *testing.T) {
 	s.prove(living)
 	s.put("x", living, 3)
 	got, ok := s.take()
-	if dead != 30 || !ok || got.lane.key != living {
+	if dead != 20 || !ok || got.lane.key != living {
 		t.Errorf("%d attempts at dead peers; the living lane runs: %v", dead, ok)
 	}
 	others := []laneKey{{laneAccount, "new"}, {laneCopy, "new"}, {laneReport, ""}}
