@@ -127,6 +127,8 @@ func (q *memoryQueue) Cancel(context.Context, relay.ID, string) error {
 	return nil
 }
 
+func (*memoryQueue) Waits(context.Context, *relay.Message, *relay.State) []relay.Wait { return nil }
+
 // memoryAccounts takes one step of a verification at each look. The password
 // "wrong" makes it fail.
 type memoryAccounts struct {
