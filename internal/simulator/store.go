@@ -69,6 +69,22 @@ func (u *user) removeID(folder, id string) error {
 	return err
 }
 
+// removeElsewhere takes the messages with this Message-ID out of every folder but one.
+func (u *user) removeElsewhere(folder, id string) error {
+	u.mu.Lock()
+	folders := slices.Clone(u.folders)
+	u.mu.Unlock()
+	for _, f := range folders {
+		if f.name == folder {
+			continue
+		}
+		if err := u.removeID(f.name, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // errNoMessage: there is nothing to take out.
 var errNoMessage = errors.New("there is no such message")
 
