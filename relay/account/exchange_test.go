@@ -60,6 +60,35 @@ func TestExchangeServer(t *testing.T) {
 	}
 }
 
+// A shared mailbox is opened by the login of somebody who has the right to.
+func TestExchangeSharedMailbox(t *testing.T) {
+	t.Parallel()
+	for login, ok := range map[string]bool{`EXAMPLE\jane`: true, `EXAMPLE\john`: false} {
+		w, _ := real(t, simulator.Exchange())
+		if err := w.provider.AddAccount(simulator.Account{Address: "office@acme.example", Password: "nobody's", Delegates: []string{janeMail}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.provider.SetPassword("john@acme.example", password.Reveal()); err != nil {
+			t.Fatal(err)
+		}
+		a := w.byEWS(login)
+		a.User, a.Address.Local = "", "office"
+		w.save(a, password)
+		if !ok {
+			w.mustFail("ews.login", "ErrorAccessDenied", login)
+			continue
+		}
+		if card := w.mustVerify().Card; !card.FilesSent || !card.KeepsFrom || card.ArrivedIn != "inbox" {
+			t.Errorf("card %+v", card)
+		}
+		for _, folder := range []string{"INBOX", "Sent Items"} {
+			if left, err := w.provider.Messages(t.Context(), "office@acme.example", folder); err != nil || len(left) != 0 {
+				t.Errorf("%s: %d mails are left, %v", folder, len(left), err)
+			}
+		}
+	}
+}
+
 // A release that knows nothing newer than the first one is told from a wrong address.
 func TestExchangeServerThatIsTooOld(t *testing.T) {
 	t.Parallel()

@@ -55,6 +55,9 @@ type vendor struct {
 
 func (v *vendor) Token(_ context.Context, a *relay.Account, r relay.Resource) (relay.Secret, *relay.App, error) {
 	v.note("token " + a.ID + " " + string(r))
+	if v.refusal != nil {
+		return "", nil, v.refusal
+	}
 	scopes := v.scopes[r]
 	if scopes == nil {
 		scopes = enough(a.Provider, r)

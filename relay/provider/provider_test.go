@@ -2,6 +2,7 @@ package provider
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -112,6 +113,26 @@ func TestClassify(t *testing.T) {
 		if got.Rule != c.rule || got.Action != c.action {
 			t.Errorf("%s %s %q: %s %s, want %s %s", c.where, c.provider, c.line, got.Rule, got.Action, c.rule, c.action)
 		}
+	}
+}
+
+// TestRulesKnowEveryProvider: the id that an account without a preset has is one of
+// those that rules can name.
+func TestRulesKnowEveryProvider(t *testing.T) {
+	t.Parallel()
+	f, err := decode(replies)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{relay.ProviderIMAP, relay.ProviderGmail, relay.ProviderOffice365, relay.ProviderExchange} {
+		settings := relay.Settings{Provider: name}
+		if id := settings.Rules(); !slices.Contains(f.Providers, id) {
+			t.Errorf("%s goes by the rules of %q, which is no id", name, id)
+		}
+	}
+	settings := relay.Settings{Provider: relay.ProviderOffice365, Preset: "outlook_com"}
+	if id := settings.Rules(); id != "outlook_com" {
+		t.Errorf("the preset goes before: %q", id)
 	}
 }
 
