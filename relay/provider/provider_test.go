@@ -105,6 +105,11 @@ func TestClassify(t *testing.T) {
 		{relay.AtMail, "imap", "550 5.4.5 unknown here", "default.message_permanent", relay.ActionFailMessage},
 		{relay.AtMail, "microsoft365", "550 5.7.30 Basic", "auth.basic_retired.microsoft", relay.ActionHoldAccount},
 		{relay.AtMail, "outlook_com", "550 5.7.30 Basic", "auth.basic_retired.microsoft", relay.ActionHoldAccount},
+		{relay.AtMail, "zoho", "553 Relaying disallowed as boss@other.example", "sender.denied_word", relay.ActionHoldSender},
+		{relay.AtAfterDot, "imap", "553 5.7.1 Relaying disallowed as boss@other.example", "sender.denied_word", relay.ActionHoldSender},
+		{relay.AtRcpt, "imap", "553 Relaying disallowed", "recipient.refused", relay.ActionFailRecipient}, // of the recipient, it may be
+		{relay.AtAfterDot, "exchange_onprem", "550 5.7.60 SMTP; Client does not have permissions to send as this sender", "sender.denied", relay.ActionHoldSender},
+		{relay.AtAfterDot, "microsoft365", "550 5.7.60 SMTP; Client does not have permissions to send as this sender", "sender.denied_code.microsoft", relay.ActionHoldSender},
 		{relay.AtIMAP, "imap", "NO [overquota] full", "default.imap", relay.ActionRetry}, // not even a response code
 		{relay.AtIMAP, "imap", "NO [OVERQUOTA] full", "copy.full", relay.ActionHoldAccount},
 		{relay.Where("elsewhere"), "imap", "550 no", "default.nothing", relay.ActionRetry},
