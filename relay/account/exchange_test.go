@@ -39,7 +39,7 @@ func TestExchangeServer(t *testing.T) {
 			t.Parallel()
 			p := simulator.Exchange()
 			p.Exchange.Schemes, p.Exchange.Release = test.schemes, test.release
-			w, _ := real(t, p)
+			w, _ := simulated(t, p)
 			w.save(w.byEWS(test.login), password)
 			a := w.mustVerify()
 			card := &a.Card
@@ -64,7 +64,7 @@ func TestExchangeServer(t *testing.T) {
 func TestExchangeSharedMailbox(t *testing.T) {
 	t.Parallel()
 	for login, ok := range map[string]bool{`EXAMPLE\jane`: true, `EXAMPLE\john`: false} {
-		w, _ := real(t, simulator.Exchange())
+		w, _ := simulated(t, simulator.Exchange())
 		if err := w.provider.AddAccount(simulator.Account{Address: "office@acme.example", Password: "nobody's", Delegates: []string{janeMail}}); err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func TestExchangeServerThatIsTooOld(t *testing.T) {
 	t.Parallel()
 	p := simulator.Exchange()
 	p.Exchange.Release = exchange.Exchange2007
-	w, _ := real(t, p)
+	w, _ := simulated(t, p)
 	w.save(w.byEWS(""), password)
 	w.mustFail("ews.version", "ErrorInvalidServerVersion")
 }
@@ -141,7 +141,7 @@ func TestExchangeServerNamesTheSetting(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			w, _ := real(t, simulator.Exchange())
+			w, _ := simulated(t, simulator.Exchange())
 			a := w.byEWS("")
 			if test.change != nil {
 				test.change(w, a)
@@ -178,7 +178,7 @@ func TestExchangeServerInTrouble(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, _ := real(t, simulator.Exchange())
+			w, _ := simulated(t, simulator.Exchange())
 			w.save(w.byEWS(""), password)
 			w.provider.Inject(test.fault)
 			w.mustFail(test.field, test.words)
@@ -190,7 +190,7 @@ func TestExchangeServerInTrouble(t *testing.T) {
 // An account that breaks later is tried by one sign-in, which proves it again.
 func TestExchangeServerWithANewPassword(t *testing.T) {
 	t.Parallel()
-	w, _ := real(t, simulator.Exchange())
+	w, _ := simulated(t, simulator.Exchange())
 	w.save(w.byEWS(""), password)
 	w.mustVerify()
 	if err := w.provider.SetPassword(janeMail, "another one"); err != nil {

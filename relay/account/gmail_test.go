@@ -19,7 +19,7 @@ func byConsent(a *relay.Account, ways ...relay.Way) *relay.Account {
 
 func TestGmailAppPassword(t *testing.T) {
 	t.Parallel()
-	w, _ := real(t, simulator.Gmail())
+	w, _ := simulated(t, simulator.Gmail())
 	if err := w.provider.SetPassword(janeMail, appPassword); err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestGmailAppPassword(t *testing.T) {
 
 func TestGmailConsent(t *testing.T) {
 	t.Parallel()
-	w, v := real(t, simulator.Gmail())
+	w, v := simulated(t, simulator.Gmail())
 	w.save(byConsent(w.settings(relay.ProviderGmail)), "")
 	w.checkGmail(w.mustVerify(), relay.WaySMTP)
 	if !v.has("token a1 mail") {
@@ -56,7 +56,7 @@ func (w *world) checkGmail(a relay.Account, ways ...relay.Way) {
 // The ladder of SMTP and the Gmail API: both are proved, each by a mail of its own.
 func TestGmailLadder(t *testing.T) {
 	t.Parallel()
-	w, v := real(t, simulator.Gmail())
+	w, v := simulated(t, simulator.Gmail())
 	v.scopes = map[relay.Resource][]string{relay.ResourceGmail: {"https://mail.google.com/"}}
 	w.save(byConsent(w.settings(relay.ProviderGmail), relay.WaySMTP, relay.WayGmailAPI), "")
 	w.checkGmail(w.mustVerify(), relay.WaySMTP, relay.WayGmailAPI)
@@ -73,7 +73,7 @@ func TestGmailLadder(t *testing.T) {
 // read. The vendor's word about the address has to do.
 func TestGmailThatMaySendOnly(t *testing.T) {
 	t.Parallel()
-	w, v := real(t, simulator.Gmail())
+	w, v := simulated(t, simulator.Gmail())
 	v.scopes = map[relay.Resource][]string{relay.ResourceGmail: {"https://www.googleapis.com/auth/gmail.send"}}
 	a := byConsent(&relay.Account{ID: "a1", User: "u1", Address: jane()}, relay.WayGmailAPI)
 	a.Provider = relay.ProviderGmail
@@ -117,7 +117,7 @@ func TestGmailRefusals(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			w, v := real(t, simulator.Gmail())
+			w, v := simulated(t, simulator.Gmail())
 			a := w.settings(relay.ProviderGmail)
 			if test.password == "" {
 				byConsent(a)

@@ -14,7 +14,7 @@ import (
 // the right one and is gone again.
 func TestLocalisedProvider(t *testing.T) {
 	t.Parallel()
-	w, _ := real(t, simulator.Localised())
+	w, _ := simulated(t, simulator.Localised())
 	w.save(w.record(), password)
 	a := w.mustVerify()
 	if card := &a.Card; card.SentFolder != "Gesendete Elemente" || card.FilesSent || !card.Appends || !card.UIDPlus || !card.KeepsFrom || !card.KeepsHeaderID {
@@ -48,7 +48,7 @@ func TestProviderThatFilesLate(t *testing.T) {
 			t.Parallel()
 			p := simulator.Zoho()
 			p.SentDelay, p.FilesTwice = test.delay, test.twice
-			w, _ := real(t, p, func(o *account.Options) { o.SentPatience = test.patience })
+			w, _ := simulated(t, p, func(o *account.Options) { o.SentPatience = test.patience })
 			w.save(w.record(), password)
 			card := w.mustVerify().Card
 			if card.FilesSent != test.filesSent || card.Appends == test.filesSent || card.SentFolder != "Sent" || !slices.Equal(card.Ways, []relay.Way{relay.WaySMTP}) {
@@ -61,10 +61,10 @@ func TestProviderThatFilesLate(t *testing.T) {
 
 func TestZohoRefusals(t *testing.T) {
 	t.Parallel()
-	w, _ := real(t, simulator.Zoho())
+	w, _ := simulated(t, simulator.Zoho())
 	w.save(w.record(), "wrong")
 	w.mustFail("password", "535 Authentication Failed")
-	w, _ = real(t, simulator.Zoho())
+	w, _ = simulated(t, simulator.Zoho())
 	a := w.record()
 	a.Address.Local = "boss"
 	w.save(a, password)

@@ -35,7 +35,7 @@ func TestOffice365(t *testing.T) {
 	} {
 		t.Run(test.p.Name, func(t *testing.T) {
 			t.Parallel()
-			w, v := real(t, test.p)
+			w, v := simulated(t, test.p)
 			w.save(w.byBoth(), "")
 			a := w.mustVerify()
 			card := &a.Card
@@ -57,7 +57,7 @@ func TestOffice365WithoutSMTP(t *testing.T) {
 	for name, p := range map[string]simulator.Personality{"keeps Message-IDs": simulator.Office365(), "replaces them": simulator.OutlookCom()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, _ := real(t, p)
+			w, _ := simulated(t, p)
 			w.provider.SMTPAuthDisabled(true)
 			w.save(w.byBoth(), "")
 			a := w.mustVerify()
@@ -92,7 +92,7 @@ func TestOffice365ByGraphAlone(t *testing.T) {
 	for name, p := range map[string]simulator.Personality{"keeps Message-IDs": simulator.Office365(), "replaces them": simulator.OutlookCom()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, v := real(t, p)
+			w, v := simulated(t, p)
 			a := graphOnly()
 			a.User = "u1"
 			w.save(a, "")
@@ -112,7 +112,7 @@ func TestOffice365ByGraphAlone(t *testing.T) {
 // What may only be sent with Graph, and not read, is believed for the vendor's word.
 func TestOffice365ThatMaySendOnly(t *testing.T) {
 	t.Parallel()
-	w, v := real(t, simulator.Office365())
+	w, v := simulated(t, simulator.Office365())
 	v.scopes = map[relay.Resource][]string{relay.ResourceGraph: {"https://graph.microsoft.com/Mail.Send"}}
 	a := graphOnly()
 	a.User = "u1"
@@ -164,7 +164,7 @@ func TestOffice365Refusals(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			w, v := real(t, simulator.Office365())
+			w, v := simulated(t, simulator.Office365())
 			if test.change != nil {
 				test.change(w, v)
 			}
@@ -182,12 +182,12 @@ func TestOffice365Refusals(t *testing.T) {
 // A password still opens an account at Microsoft only where the tenant lets it.
 func TestOffice365Password(t *testing.T) {
 	t.Parallel()
-	w, _ := real(t, simulator.Office365())
+	w, _ := simulated(t, simulator.Office365())
 	w.save(w.settings(relay.ProviderOffice365), password)
 	w.mustFail("smtp.port", "no sign-in by password")
 	p := simulator.Office365()
 	p.Mechanisms = []string{"LOGIN", "XOAUTH2"}
-	w, _ = real(t, p)
+	w, _ = simulated(t, p)
 	w.provider.SMTPAuthDisabled(true)
 	w.save(w.settings(relay.ProviderOffice365), password)
 	w.mustFail("password", "5.7.139", "SmtpClientAuthenticationDisabled")

@@ -25,8 +25,8 @@ import (
 // theRules are the real ones, read once: that takes its time under the race detector.
 var theRules = sync.OnceValues(provider.New)
 
-// real is a world with the real rules, the real web clients, and tokens for Jane.
-func real(t *testing.T, p simulator.Personality, change ...func(*account.Options)) (*world, *vendor) {
+// simulated is a world with the real rules, the real web clients, and tokens for Jane.
+func simulated(t *testing.T, p simulator.Personality, change ...func(*account.Options)) (*world, *vendor) {
 	t.Helper()
 	rules, err := theRules()
 	if err != nil {
