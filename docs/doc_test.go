@@ -1,9 +1,11 @@
 // Package docs_test holds the documents to what they speak of: a sentence that can
 // be checked is checked.
 //
-//	doc_test.go     how documents are read
-//	links_test.go   links, paths, make targets, the README, the decisions
-//	source_test.go  RFCs, log events, metrics and tests that the documents name
+//	doc_test.go              how documents are read
+//	links_test.go            links, paths, make targets, the README, the decisions
+//	source_test.go           RFCs, log events, metrics and tests that the documents name
+//	providers_test.go        the pages about providers, and the presets
+//	providers_words_test.go  the same, and the program: servers, rules, words, calls
 //
 // The commands in the documents are checked in cmd/relayd, which knows them.
 package docs_test

@@ -76,11 +76,16 @@ func (s *Settings) Equal(t *Settings) bool {
 		s.EWS == t.EWS && s.SignIn == t.SignIn && s.App == t.App
 }
 
-// Rules is the id under which the reply rules know the peer: the preset, else the
-// provider.
+// Rules is the id under which the reply rules know the peer: the preset, else what the
+// rules call the provider.
 func (s *Settings) Rules() string {
-	if s.Preset != "" {
+	switch {
+	case s.Preset != "":
 		return s.Preset
+	case s.Provider == ProviderOffice365:
+		return "microsoft365"
+	case s.Provider == ProviderExchange:
+		return "exchange_onprem"
 	}
 	return s.Provider
 }

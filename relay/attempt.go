@@ -18,6 +18,19 @@ type Delivery struct {
 	// recipients may be unknown. After an error the dot must not be sent.
 	// A deliverer that uses several transactions calls it once in each.
 	BeforeDot func(ctx context.Context, recipients []int) error
+
+	// Connecting, if it is set, is called when a new connection is made, and end when
+	// the peer is ready for mail or will not be. In between nobody knows whether there
+	// is a peer at all: the context may end then, so that others get the place.
+	Connecting func() (end func())
+}
+
+// StartConnecting calls Connecting if it is set.
+func (d *Delivery) StartConnecting() (end func()) {
+	if d.Connecting == nil {
+		return func() {}
+	}
+	return d.Connecting()
 }
 
 // Attempt is what came of a Delivery. Every recipient of the Delivery has exactly

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -21,60 +20,77 @@ func newAccount(e *environment) *cobra.Command {
 		r.accountList(),
 		r.command("show ACCOUNT", "Show an account, named by address or id", exactly("the account"), r.accountShow),
 		r.accountUpdate(),
-		r.command("verify ACCOUNT", "Prove an account: sign in to both servers and send a mail to itself", exactly("the account"), r.accountVerify),
+		r.command("verify ACCOUNT", "Prove an account: sign in to its servers and send a mail to itself", exactly("the account"), r.accountVerify),
 		r.command("cancel ACCOUNT", "Cancel a running verification", exactly("the account"), r.accountCancel),
+		r.accountConnect(),
+		r.command("invite ACCOUNT", "Mail the person a link to connect the account", exactly("the account"), r.accountInvite),
+		r.accountBind(),
+		r.accountAlias(),
 		r.command("delete ACCOUNT", "Delete an account", exactly("the account"), r.accountDelete),
 	)
 	return c
 }
 
 func (r *remote) accountCreate() *cobra.Command {
-	var set accountSettings
+	var set accountFlags
 	var user, shared string
-	var verify bool
-	c := r.command("create ADDRESS", "Make an account; the password is asked for", exactly("the address"),
+	var verify, noPassword bool
+	c := r.command("create ADDRESS", "Make an account; the password is asked for, the servers are found", exactly("the address"),
 		func(ctx context.Context, client *apiclient.Client, args []string) error {
 			in := api.AccountInput{Address: args[0]}
-			if err := accountOwner(ctx, client, &in, user, shared); err != nil {
+			organisation, err := accountOwner(ctx, client, &in, user, shared)
+			if err != nil {
 				return err
 			}
-			if err := set.apply(&in); err != nil {
+			if err := set.apply(ctx, client, &in); err != nil {
 				return err
 			}
-			if err := r.accountPassword(ctx, &in, set.passwordStdin); err != nil {
+			byPassword, err := needsPassword(ctx, client, &in, organisation)
+			if err != nil {
 				return err
+			}
+			if noPassword && (verify || set.passwordStdin) {
+				return &usageError{command: set.command, problem: "--no-password leaves nothing to read or to verify with"}
+			}
+			if byPassword && !noPassword {
+				if err := r.accountPassword(ctx, &in, set.passwordStdin); err != nil {
+					return err
+				}
 			}
 			a, err := client.CreateAccount(ctx, in)
 			if err != nil {
 				return err
 			}
-			if err := r.account(a); err != nil || !verify {
-				return err
-			}
-			return r.verify(ctx, client, a)
+			return r.changed(ctx, client, a, verify)
 		})
+	c.Long = `create makes an account. With the address and a password alone its servers are found
+when it is verified: by the starter configuration of the domain, by what relayd knows
+of large providers, or by what the domain publishes. For a sign-in by oauth or app that
+is done at once; the person then connects the account by the link of "relayd account
+invite" or "relayd account connect".`
 	set.flags(c)
 	c.Flags().StringVar(&user, "user", "", "whose account it is, by address or id (default: the user with the account's address)")
 	c.Flags().StringVar(&shared, "shared", "", "instead of a user: the organisation whose shared mailbox it is")
+	c.Flags().BoolVar(&noPassword, "no-password", false, "ask for no password: the owner types it on the page to which account invite or account connect leads")
 	c.Flags().BoolVar(&verify, "verify", false, "verify the account at once")
 	return c
 }
 
-// accountOwner finds whose account it shall be.
-func accountOwner(ctx context.Context, client *apiclient.Client, in *api.AccountInput, user, shared string) error {
+// accountOwner finds whose account it shall be, and the organisation of that.
+func accountOwner(ctx context.Context, client *apiclient.Client, in *api.AccountInput, user, shared string) (organisation string, err error) {
 	if shared != "" {
-		id, err := organisationID(ctx, client, shared)
-		in.Organisation = id
-		return err
+		in.Organisation, err = organisationID(ctx, client, shared)
+		return in.Organisation, err
 	}
 	if user == "" {
 		user = in.Address
 	}
 	u, err := findUser(ctx, client, user)
-	if err == nil {
-		in.User = u.ID
+	if err != nil {
+		return "", err
 	}
-	return err
+	in.User = u.ID
+	return u.Organisation, nil
 }
 
 // accountPassword asks for the password of the mail account.
@@ -89,16 +105,16 @@ func (r *remote) accountPassword(ctx context.Context, in *api.AccountInput, from
 }
 
 func (r *remote) accountUpdate() *cobra.Command {
-	var set accountSettings
+	var set accountFlags
 	var newPassword, verify bool
-	c := r.command("update ACCOUNT", "Change the servers or the password of an account", exactly("the account"),
+	c := r.command("update ACCOUNT", "Change the servers, the sign-in or the password of an account", exactly("the account"),
 		func(ctx context.Context, client *apiclient.Client, args []string) error {
 			a, err := findAccount(ctx, client, args[0])
 			if err != nil {
 				return err
 			}
 			in := api.AccountInput{Address: a.Address, Settings: latest(a), SentFolder: a.SentFolder, CopyMode: a.CopyMode}
-			if err := set.apply(&in); err != nil {
+			if err := set.apply(ctx, client, &in); err != nil {
 				return err
 			}
 			if newPassword || set.passwordStdin {
@@ -109,11 +125,10 @@ func (r *remote) accountUpdate() *cobra.Command {
 			if a, err = client.UpdateAccount(ctx, a.ID, a.Revision, in); err != nil {
 				return withoutPassword(&in, err)
 			}
-			if err := r.account(a); err != nil || !verify {
-				return err
-			}
-			return r.verify(ctx, client, a)
+			return r.changed(ctx, client, a, verify)
 		})
+	c.Long = `update changes an account. One that works goes on with what is proved until the new
+settings are proved too.`
 	set.flags(c)
 	c.Flags().BoolVar(&newPassword, "password", false, "ask for a new password")
 	c.Flags().BoolVar(&verify, "verify", false, "verify the account at once")
@@ -152,49 +167,14 @@ func (r *remote) accountList() *cobra.Command {
 			return r.answer(all, func(w io.Writer) {
 				var rows [][]string
 				for _, a := range all {
-					rows = append(rows, []string{a.ID, a.Address, a.State, endpoint(a.SMTP), endpoint(a.IMAP), a.StateReason})
+					rows = append(rows, []string{a.ID, a.Address, a.State, a.Provider, a.SignIn, endpoint(a.SMTP), endpoint(a.IMAP), a.StateReason})
 				}
-				table(w, []string{"ID", "ADDRESS", "STATE", "SMTP", "IMAP", "REASON"}, rows)
+				table(w, []string{"ID", "ADDRESS", "STATE", "PROVIDER", "SIGN-IN", "SMTP", "IMAP", "REASON"}, rows)
 			})
 		})
 	c.Flags().StringVar(&organisation, "organisation", "", "only those of this organisation")
 	c.Flags().StringVar(&state, "state", "", "only those in this state: unverified, verified, degraded or parked")
 	return c
-}
-
-func (r *remote) accountShow(ctx context.Context, client *apiclient.Client, args []string) error {
-	a, err := findAccount(ctx, client, args[0])
-	if err != nil {
-		return err
-	}
-	return r.account(a)
-}
-
-// account prints an account with what its last verification learned.
-func (r *remote) account(a *api.Account) error {
-	return r.answer(a, func(w io.Writer) {
-		cells := []string{"Account", a.Address, "ID", a.ID, "User", a.User, "Organisation", a.Organisation,
-			"Outgoing server", endpoint(a.SMTP), "Incoming server", endpoint(a.IMAP),
-			"Sent folder", a.SentFolder, "State", a.State, "Since", whenever(a.StateSince), "Reason", a.StateReason,
-			"Next sign-in", whenever(a.RetryAt)}
-		if k := a.Card; k != nil {
-			cells = append(cells, "Last verified", when(k.VerifiedAt), "By", k.SMTPHost, "Sent folder found", k.SentFolder,
-				"Provider files sent mail", yes(k.FilesSent), "Keeps From", yes(k.KeepsFrom), "Keeps Message-ID", yes(k.KeepsHeaderID))
-		}
-		pairs(w, cells...)
-	})
-}
-
-// endpoint is a server in one word; empty if there is none.
-func endpoint(s *api.Server) string {
-	if s == nil {
-		return ""
-	}
-	text := s.Host + ":" + strconv.Itoa(s.Port) + " " + s.TLS
-	if s.Login != "" {
-		text += " as " + s.Login
-	}
-	return text
 }
 
 func (r *remote) accountCancel(ctx context.Context, client *apiclient.Client, args []string) error {

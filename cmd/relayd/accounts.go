@@ -40,7 +40,7 @@ func (p *program) buildAccounts(context.Context) (err error) {
 	})
 	p.accounts = account.New(account.Options{
 		Accounts: p.directory.Accounts(), Sealer: p.box, Classifier: p.rules, Dialer: p.guard, Observer: accountEvents{p},
-		Tokens: p.tokens, Finder: finder{p.discover}, Web: p.web, Preset: p.presetOf,
+		Tokens: p.tokens, Finder: finder{p.discover}, Web: p.web, Complete: p.complete,
 		Parked: func(id string) { p.upstream.CloseAccount(id) },
 		Hello:  p.hostname, Roots: p.roots, PlainAllowed: p.guard.PlainAllowed,
 		RetryEvery: p.cfg.Accounts.SignInPause, LoopPatience: p.cfg.Accounts.VerifyTimeout,
@@ -66,12 +66,46 @@ func (p *program) starter(ctx context.Context, organisation, domain string) (*re
 	return s, err
 }
 
-// presetOf is the preset to which the servers belong that somebody typed.
-func (p *program) presetOf(s *relay.Settings) string {
-	if preset, found := p.presets.ByServer(s.SMTP.Host); found {
-		return preset.ID
+// complete adds the servers of Gmail or Microsoft 365 to an account of which no more is
+// said than that, and the preset to which the servers of any account belong.
+func (p *program) complete(a *relay.Account) {
+	s := &a.Settings
+	if s.SMTP.Host == "" && s.IMAP.Host == "" && len(s.Ways) == 0 {
+		if known, found := p.presetOf(s.Provider, a.Address.Domain); found {
+			s.Preset = known.ID
+			s.SMTP, s.IMAP = withLogin(known.SMTP, s.SMTP.Login), withLogin(known.IMAP, s.IMAP.Login)
+		}
 	}
-	return ""
+	if s.Preset == "" {
+		if known, found := p.presets.ByServer(s.SMTP.Host); found {
+			s.Preset = known.ID
+		}
+	}
+}
+
+// presetOf is the preset of a provider whose servers are the same for everybody, as the
+// domain has it.
+func (p *program) presetOf(of, domain string) (provider.Preset, bool) {
+	if known, match := p.presets.ByDomain(domain); match == provider.MatchDomain && known.Provider == of && of != relay.ProviderIMAP {
+		return known, true
+	}
+	switch of {
+	case relay.ProviderGmail:
+		return p.presets.ByID("gmail")
+	case relay.ProviderOffice365:
+		return p.presets.ByID("microsoft365")
+	}
+	return provider.Preset{}, false
+}
+
+// withLogin is the best of several servers, with the user name that somebody chose.
+func withLogin(known []relay.Server, login string) relay.Server {
+	if len(known) == 0 {
+		return relay.Server{Login: login}
+	}
+	best := known[0]
+	best.Login = login
+	return best
 }
 
 // limits is what the provider of an account lets it do: what the administrator says,

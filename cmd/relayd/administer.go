@@ -38,6 +38,7 @@ func (p *program) buildAdmin(context.Context) (err error) {
 	}
 	p.admin, err = admin.New(o)
 	p.metrics.WatchAccounts(p.accountStates)
+	p.metrics.WatchQuotas(p.quotas)
 	p.metrics.WatchQueue(p.queueState)
 	p.metrics.WatchCertificate(p.keeper.Expires)
 	return err

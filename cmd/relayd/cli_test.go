@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -387,10 +388,18 @@ func TestJSON(t *testing.T) {
 	for _, args := range [][]string{
 		{"organisation", "list"}, {"user", "list"}, {"account", "list"}, {"submitter", "list"}, {"dkim", "list"}, {"token", "list"},
 		{"queue", "list"}, {"queue", "show", id}, {"queue", "status"}, {"queue", "hold", id}, {"queue", "release", id}, {"health"},
-		{"token", "create", "x"}, {"organisation", "create", "Acme"},
+		{"token", "create", "x"}, {"organisation", "create", "Acme", "--domain", "acme.example", "--administrator", "boss@acme.example"},
+		{"app", "list"}, {"starter", "list"}, {"domain", "list"}, {"webhook", "list"}, {"calendar"}, {"discover", "jane@acme.example"},
+		{"app", "create", "Mail", "--vendor", "google", "--client-id", "c", "--public"}, {"app", "consent", "Mail"},
+		{"starter", "create", "--organisation", "Acme", "--provider", "gmail", "--sign-in", "oauth", "--app", "Mail"},
+		{"domain", "claim", "new.example", "--organisation", "Acme"}, {"webhook", "create", "https://hooks.example/"},
+		{"webhook", "test", "https://hooks.example/"}, {"account", "create", "boss@acme.example"}, {"account", "show", "boss@acme.example"},
+		{"account", "connect", "boss@acme.example"}, {"account", "connect", "boss@acme.example", "--device"},
+		{"account", "invite", "boss@acme.example"}, {"account", "bind", "boss@acme.example"}, {"account", "bind", "boss@acme.example", "--code"},
+		{"account", "alias", "add", "boss@acme.example", "ceo@acme.example"}, {"account", "alias", "verify", "boss@acme.example", "ceo@acme.example"},
 	} {
 		var out strings.Builder
-		e := &environment{stdin: strings.NewReader(""), stdout: &out, stderr: &out, environ: environ}
+		e := &environment{stdin: strings.NewReader(""), stdout: &out, stderr: io.Discard, environ: environ}
 		if err := run(t.Context(), e, append(args, "--json")); err != nil {
 			t.Errorf("%v: %v", args, err)
 		}

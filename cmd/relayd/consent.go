@@ -137,7 +137,7 @@ func (consents) request(a *relay.Account, app *relay.App, login string) oauth.Be
 		}
 	}
 	return oauth.BeginRequest{
-		App: app.ID, Organisation: a.Organisation, Account: a.ID, Address: a.Address, Login: login, Resources: resources,
+		App: app.ID, Organisation: a.Organisation, Account: a.ID, Address: a.Address, Shared: a.User == "", Login: login, Resources: resources,
 		Candidate: a.State.Usable() && (a.SignIn != relay.SignInConsent || a.App != app.ID), Return: "/",
 	}
 }

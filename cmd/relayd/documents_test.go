@@ -19,7 +19,7 @@ import (
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	pages := map[string]string{}
-	for _, pattern := range []string{"../../*.md", "../../docs/*.md"} {
+	for _, pattern := range []string{"../../*.md", "../../docs/*.md", "../../docs/providers/*.md"} {
 		names, err := filepath.Glob(pattern)
 		if err != nil || len(names) == 0 {
 			t.Fatalf("no documents at %s: %v", pattern, err)
@@ -29,7 +29,8 @@ func documents(t *testing.T) map[string]string {
 			if err != nil {
 				t.Fatal(err)
 			}
-			pages[filepath.Base(name)] = string(raw)
+			page := strings.TrimPrefix(filepath.ToSlash(name), "../../")
+			pages[strings.TrimPrefix(page, "docs/")] = string(raw)
 		}
 	}
 	return pages

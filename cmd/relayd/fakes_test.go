@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/relayd/relayd/internal/config"
 	"github.com/relayd/relayd/internal/secretbox"
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/relay/account"
@@ -33,7 +32,6 @@ func startAdmin(t *testing.T) (environ []string, q *memoryQueue, url string) {
 		t.Fatal(err)
 	}
 	accounts := &memoryAccounts{dir: dir, runs: map[string]int{}, Service: account.New(account.Options{Accounts: dir.Accounts(), Sealer: box})}
-	elsewhere := &program{cfg: config.Default()} // the tests of whole programs ask it more
 	s, err := admin.New(admin.Options{
 		Address: "127.0.0.1:0", Socket: filepath.Join(data, "admin.sock"),
 		Directory: dir, Queue: q, Conductor: q, Accounts: accounts, Verifier: accounts,
@@ -41,7 +39,7 @@ func startAdmin(t *testing.T) (environ []string, q *memoryQueue, url string) {
 		Ownership: owners{ownership.New(ownership.Options{
 			Claims: dir.DomainClaims(), Organisations: dir.Organisations(), Resolver: memoryZone{}, NewID: claimID,
 		})},
-		Mender: mender{elsewhere}, Scout: scout{elsewhere}, Webhooks: hooks{elsewhere},
+		Mender: &memoryMender{accounts: accounts, looks: map[string]int{}}, Scout: memoryScout{}, Webhooks: memoryHooks{dir},
 		Checks: []admin.Check{{Name: "queue", Check: q.ready}},
 	})
 	if err != nil {
@@ -129,6 +127,8 @@ func (q *memoryQueue) Cancel(context.Context, relay.ID, string) error {
 	return nil
 }
 
+func (*memoryQueue) Waits(context.Context, *relay.Message, *relay.State) []relay.Wait { return nil }
+
 // memoryAccounts takes one step of a verification at each look. The password
 // "wrong" makes it fail.
 type memoryAccounts struct {
@@ -166,16 +166,22 @@ func (m *memoryAccounts) Progress(id string) (relay.Verification, bool) {
 	v.Steps = []relay.VerificationStep{
 		{Name: "smtp.connect", Label: "Connect to the outgoing server", State: relay.VerificationDone, Detail: "smtp.example.com"},
 		{Name: "smtp.auth", Label: "Sign in to the outgoing server", State: relay.VerificationRunning},
+		{Name: "sent.append", Label: "Try to file a copy in Sent", State: relay.VerificationWaiting},
 	}
 	if m.runs[id] < 3 {
 		return v, true
 	}
 	v.State, v.Steps[1].State, v.Ended = relay.VerificationDone, relay.VerificationDone, time.Now()
+	v.Steps[2].State, v.Steps[2].Detail = relay.VerificationSkipped, "the provider files it"
 	if m.bad {
-		v.State, v.Steps[1].State = relay.VerificationFailed, relay.VerificationFailed
+		v.State, v.Steps[1].State, v.Steps[2].State = relay.VerificationFailed, relay.VerificationFailed, relay.VerificationWaiting
 		v.Field, v.Message = "password", "The server refused the name or the password."
 	}
 	return v, true
+}
+
+func (m *memoryAccounts) VerifyAlias(ctx context.Context, id string, _ relay.Address, by string) error {
+	return m.Verify(ctx, id, by)
 }
 
 func (*memoryAccounts) Cancel(string) {}

@@ -101,21 +101,24 @@ func (m mender) Device(ctx context.Context, a *relay.Account, id, by string) (ap
 		return api.Device{}, store.ErrNotFound
 	}
 	if err == nil && d.State == oauth.DeviceDone {
-		err = m.consented(ctx, a, d.Result)
+		err = m.consented(ctx, a, &d)
 	}
 	return viewDevice(d), err
 }
 
 // consented makes an account sign in by a new consent, and proves it, once.
-func (m mender) consented(ctx context.Context, a *relay.Account, r oauth.Result) error {
+func (m mender) consented(ctx context.Context, a *relay.Account, d *oauth.Device) error {
+	if proof, known := m.p.accounts.Progress(a.ID); known && proof.Started.After(d.Ended) {
+		return nil
+	}
 	asked := &a.Settings
 	if a.Candidate != nil {
 		asked = &a.Candidate.Settings
 	}
-	if asked.SignIn == relay.SignInConsent && asked.App == r.App && a.State != relay.AccountParked {
-		return nil // it is known already
+	if asked.SignIn == relay.SignInConsent && asked.App == d.Result.App && a.State.Usable() {
+		return nil // it works, by a consent that was renewed
 	}
-	a.SignIn, a.App = relay.SignInConsent, r.App
+	a.SignIn, a.App = relay.SignInConsent, d.Result.App
 	if err := m.p.accounts.Save(ctx, a, ""); err != nil {
 		return err
 	}
@@ -162,12 +165,7 @@ func (h hooks) NewSecret(id string) (relay.Secret, []byte, error) {
 	return secret, sealed, err
 }
 
-func (h hooks) CheckURL(text string) error {
-	if err := webhook.CheckURL(text); err != nil {
-		return &relay.FieldError{Field: "url", Message: sentence(err)}
-	}
-	return nil
-}
+func (h hooks) CheckURL(text string) error { return webhook.CheckURL(text) }
 
 func (h hooks) Test(ctx context.Context, id string) (api.WebhookTrial, error) {
 	tried, err := h.p.webhooks.Test(ctx, id)

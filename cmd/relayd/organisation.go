@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,16 +32,60 @@ func newOrganisation(e *environment) *cobra.Command {
 	return c
 }
 
-const fallBackHelp = `mail of users without a verified account: "direct" delivers it, "hold" keeps it`
+// policyFlags say what an organisation decides about its mail. What is not given stays
+// as it is.
+type policyFlags struct {
+	fallBack, broken, brokenAfter, tellAfter string
+}
+
+func (p *policyFlags) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&p.fallBack, "fall-back", "", `mail of users without a verified account: "direct" delivers it, "hold" keeps it`)
+	f.StringVar(&p.broken, "broken", "", `mail that waited for an account which nobody mended: "hold" keeps it, "direct" delivers it, "return" sends it back`)
+	f.StringVar(&p.brokenAfter, "broken-after", "", "how long such mail waits, such as 72h or 3d")
+	f.StringVar(&p.tellAfter, "tell-after", "", "when administrators are told of an account in trouble, such as 24h or 1d")
+}
+
+// over writes what was given over a policy.
+func (p *policyFlags) over(before api.Policy) *api.Policy {
+	for _, f := range []struct {
+		given string
+		to    *string
+	}{
+		{p.fallBack, &before.FallBack}, {p.broken, &before.Broken}, {inHours(p.brokenAfter), &before.BrokenAfter}, {inHours(p.tellAfter), &before.TellAfter},
+	} {
+		if f.given != "" {
+			*f.to = f.given
+		}
+	}
+	return &before
+}
+
+// maxPolicyDays bounds what is counted in days; the API allows less.
+const maxPolicyDays = 36500
+
+// inHours writes days as the API takes them; what is something else stays as it is.
+func inHours(text string) string {
+	days, isDays := strings.CutSuffix(text, "d")
+	n, err := strconv.Atoi(days)
+	if !isDays || err != nil || n < 0 || n > maxPolicyDays {
+		return text
+	}
+	return strconv.Itoa(n*24) + "h"
+}
+
+// defaultPolicy is what the API takes for granted.
+func defaultPolicy() api.Policy { return api.Policy{FallBack: "direct"} }
 
 func (r *remote) organisationCreate() *cobra.Command {
 	var in api.OrganisationInput
-	var fallBack string
+	var policy policyFlags
+	var administrator string
 	c := r.command("create NAME", "Make an organisation", exactly("the name"),
 		func(ctx context.Context, client *apiclient.Client, args []string) error {
-			in.Name = args[0]
-			if fallBack != "" {
-				in.Policy = &api.Policy{FallBack: fallBack}
+			in.Name, in.Policy = args[0], policy.over(defaultPolicy())
+			if administrator != "" {
+				in.Administrator = &api.UserInput{Address: administrator}
 			}
 			o, err := client.CreateOrganisation(ctx, in)
 			if err != nil {
@@ -49,26 +94,26 @@ func (r *remote) organisationCreate() *cobra.Command {
 			return r.organisation(o)
 		})
 	c.Flags().StringSliceVar(&in.Domains, "domain", nil, "a domain that it owns; may be repeated")
-	c.Flags().StringVar(&fallBack, "fall-back", "", fallBackHelp)
+	c.Flags().StringVar(&administrator, "administrator", "", "address of its first administrator, who is made as a user; inside one of its domains")
+	policy.flags(c)
 	return c
 }
 
 func (r *remote) organisationUpdate() *cobra.Command {
-	var name, fallBack string
+	var name string
+	var policy policyFlags
 	c := r.command("update ORGANISATION", "Change the name or the policy of an organisation", exactly("the organisation"),
 		func(ctx context.Context, client *apiclient.Client, args []string) error {
 			return r.organisationChange(ctx, client, args[0], func(in *api.OrganisationInput) error {
 				if name != "" {
 					in.Name = name
 				}
-				if fallBack != "" {
-					in.Policy = &api.Policy{FallBack: fallBack}
-				}
+				in.Policy = policy.over(*in.Policy)
 				return nil
 			})
 		})
 	c.Flags().StringVar(&name, "name", "", "the new name")
-	c.Flags().StringVar(&fallBack, "fall-back", "", fallBackHelp)
+	policy.flags(c)
 	return c
 }
 
@@ -123,8 +168,27 @@ func (r *remote) organisationShow(ctx context.Context, client *apiclient.Client,
 
 func (r *remote) organisation(o *api.Organisation) error {
 	return r.answer(o, func(w io.Writer) {
-		pairs(w, "Organisation", o.Name, "ID", o.ID, "Domains", strings.Join(o.Domains, ", "), "Fall-back", o.Policy.FallBack)
+		pairs(w, "Organisation", o.Name, "ID", o.ID, "Domains", strings.Join(o.Domains, ", "),
+			"Fall-back", o.Policy.FallBack, "Broken accounts", brokenText(&o.Policy), "Administrators are told after", span(o.Policy.TellAfter))
 	})
+}
+
+// brokenText is what becomes of mail that waits for an account in trouble.
+func brokenText(p *api.Policy) string {
+	if p.Broken == "" || p.Broken == "hold" {
+		return "hold"
+	}
+	return p.Broken + " after " + span(p.BrokenAfter)
+}
+
+// span is a time of the API without what is zero.
+func span(text string) string {
+	for _, unit := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, unit) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }
 
 func (r *remote) organisationList(ctx context.Context, client *apiclient.Client, _ []string) error {

@@ -141,6 +141,9 @@ func why(m *api.Message) string {
 			return rcpt.Reply
 		}
 	}
+	if len(m.Waits) > 0 {
+		return m.Waits[0].Reason
+	}
 	return ""
 }
 

@@ -80,12 +80,18 @@ func organisationID(ctx context.Context, c *apiclient.Client, ref string) (strin
 	return o.ID, nil
 }
 
-func only[T any](found []T, kind, ref string) (*T, error) {
+// domainOf is the domain of an address as it was typed.
+func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
+
+func only[T any](found []T, kind, ref string) (*T, error) { return oneOf(found, kind, kind, ref) }
+
+// oneOf wants exactly one thing of a kind, which the commands of a group list.
+func oneOf[T any](found []T, kind, group, ref string) (*T, error) {
 	switch len(found) {
 	case 0:
-		return nil, fmt.Errorf("there is no %s %q. See: relayd %s list", kind, ref, kind)
+		return nil, fmt.Errorf("there is no %s %q. See: relayd %s list", kind, ref, group)
 	case 1:
 		return &found[0], nil
 	}
-	return nil, fmt.Errorf("%d %ss are called %q: use the id. See: relayd %s list", len(found), kind, ref, kind)
+	return nil, fmt.Errorf("%d %ss are called %q: use the id. See: relayd %s list", len(found), kind, ref, group)
 }

@@ -25,8 +25,9 @@ type environment struct {
 func constructors() []func(*environment) *cobra.Command {
 	return []func(*environment) *cobra.Command{
 		newServe, newCheck, newDemo, newSimulate,
-		newOrganisation, newUser, newAccount, newSubmitter, newDKIM, newToken,
-		newQueue, newExplain, newHealth, newVersion,
+		newOrganisation, newDomain, newUser, newApp, newStarter, newDiscover, newAccount,
+		newSubmitter, newDKIM, newToken, newWebhook,
+		newQueue, newExplain, newCalendar, newHealth, newVersion,
 	}
 }
 

@@ -5,12 +5,14 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/relayd/relayd/internal/simulator"
+	"github.com/relayd/relayd/internal/simulator/exchange"
 )
 
 // simulateFlags are the flags of `relayd simulate`.
@@ -22,6 +24,8 @@ type simulateFlags struct {
 	files       bool
 	sentDelay   time.Duration
 	limit       int
+	release     string
+	schemes     []string
 	clients     []string
 	keyFile     string
 	authFile    string
@@ -34,10 +38,11 @@ func newSimulate(e *environment) *cobra.Command {
 	c := &cobra.Command{
 		Use: "simulate", Short: "Run a mail provider on loopback, for trials and tests", Args: exactly(),
 		Long: `simulate runs a mail provider on this machine: submission with STARTTLS and implicit
-TLS, IMAP with both, and HTTPS with OAuth, Microsoft Graph and the Gmail API. It
-behaves as the provider whose personality it has. Mail between its accounts arrives;
-all other mail is kept and goes nowhere. Everything is in memory and gone at the end
-(Ctrl-C). docs/simulator.md tells how to let things go wrong.`,
+TLS, IMAP with both, and HTTPS with OAuth, Microsoft Graph and the Gmail API, or with
+Exchange's web services and Autodiscover (--personality exchange). It behaves as the
+provider whose personality it has. Mail between its accounts arrives; all other mail
+is kept and goes nowhere. Everything is in memory and gone at the end (Ctrl-C).
+docs/simulator.md tells how to let things go wrong.`,
 		RunE: func(c *cobra.Command, _ []string) error { return simulate(c, e, &f) },
 	}
 	c.Flags().StringVar(&f.host, "host", "127.0.0.1", "loopback address to listen on")
@@ -47,10 +52,12 @@ all other mail is kept and goes nowhere. Everything is in memory and gone at the
 	c.Flags().IntVar(&f.ports.Submissions, "submissions-port", 10465, "submission with implicit TLS")
 	c.Flags().IntVar(&f.ports.IMAP, "imap-port", 10143, "IMAP with STARTTLS")
 	c.Flags().IntVar(&f.ports.IMAPS, "imaps-port", 10993, "IMAP with implicit TLS")
-	c.Flags().IntVar(&f.ports.HTTPS, "https-port", 10443, "OAuth, Graph, the Gmail API and administration")
+	c.Flags().IntVar(&f.ports.HTTPS, "https-port", 10443, "OAuth, Graph, the Gmail API, EWS and administration")
 	c.Flags().BoolVar(&f.files, "files-sent", false, "file submitted mail in Sent, whatever the personality does")
 	c.Flags().DurationVar(&f.sentDelay, "sent-delay", 0, "file it so much later; without it as the personality does")
 	c.Flags().IntVar(&f.limit, "limit", -1, "messages that each account may send; -1 means any number")
+	c.Flags().StringVar(&f.release, "exchange-release", "", "of the personality exchange: "+releaseNames())
+	c.Flags().StringSliceVar(&f.schemes, "exchange-schemes", nil, "of its sign-in, in their order: NTLM, Basic, Negotiate; without it NTLM and Basic")
 	c.Flags().StringArrayVar(&f.clients, "oauth-client", nil, "id:secret:redirect address of an application; may be repeated")
 	c.Flags().StringVar(&f.keyFile, "service-account-file", "", "make a service account for all mailboxes and write its key into this file")
 	c.Flags().StringVar(&f.authFile, "ca-file", "", "write the authority that clients must trust into this PEM file")
@@ -106,11 +113,47 @@ func (f *simulateFlags) options() (simulator.Options, error) {
 	if err != nil {
 		return simulator.Options{}, &usageError{command: "relayd simulate", problem: "--personality: " + err.Error()}
 	}
+	if err := f.exchange(&how); err != nil {
+		return simulator.Options{}, err
+	}
 	how.FilesSent = how.FilesSent || f.files
 	if f.sentDelay > 0 {
 		how.SentDelay = f.sentDelay
 	}
 	return simulator.Options{Host: f.host, Ports: f.ports, Accounts: accounts, OAuthClients: clients, Personality: how}, nil
+}
+
+// exchange sets what the flags ask of the Exchange server.
+func (f *simulateFlags) exchange(how *simulator.Personality) error {
+	if f.release == "" && len(f.schemes) == 0 {
+		return nil
+	}
+	if how.Exchange.Release == "" {
+		return &usageError{command: "relayd simulate", problem: "--exchange-release and --exchange-schemes belong to --personality exchange"}
+	}
+	if f.release != "" {
+		how.Exchange.Release = exchange.Release(f.release)
+		if !slices.Contains(exchange.Releases(), how.Exchange.Release) {
+			return &usageError{command: "relayd simulate", problem: fmt.Sprintf("--exchange-release %q is none of %s", f.release, releaseNames())}
+		}
+	}
+	for _, name := range f.schemes {
+		i := slices.IndexFunc(exchange.Schemes(), func(s exchange.Scheme) bool { return strings.EqualFold(string(s), name) })
+		if i < 0 {
+			return &usageError{command: "relayd simulate", problem: fmt.Sprintf("--exchange-schemes %q is none of NTLM, Basic and Negotiate", name)}
+		}
+		how.Exchange.Schemes = append(how.Exchange.Schemes, exchange.Schemes()[i])
+	}
+	return nil
+}
+
+// releaseNames are the releases of Exchange, for people.
+func releaseNames() string {
+	var names []string
+	for _, r := range exchange.Releases() {
+		names = append(names, string(r))
+	}
+	return strings.Join(names, ", ")
 }
 
 func simulatedAccounts(flags []string) ([]simulator.Account, error) {
@@ -153,6 +196,10 @@ func describeSimulator(w io.Writer, sim *simulator.Simulator, o simulator.Option
 		"authorisation", oauth.Authorize, "tokens", oauth.Token, "devices", oauth.Device, "revocation", oauth.Revoke,
 		"administrator's consent", oauth.AdminConsent, "Microsoft Graph", base+"/v1.0", "Gmail API", base+"/gmail/v1",
 		"faults", base+"/simulator/faults", "outbox", base+"/simulator/outbox")
+	if url := sim.EWSURL(); url != "" {
+		pairs(w, "EWS", url, "Autodiscover", base+"/autodiscover/autodiscover.xml",
+			"Exchange signs in with", "an address, a name before the @, or EXAMPLE\\name")
+	}
 	for _, c := range o.OAuthClients {
 		pairs(w, "OAuth client", c.ID, "redirects to", c.RedirectURIs[0])
 	}

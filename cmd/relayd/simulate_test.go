@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/relayd/relayd/internal/simulator"
 )
 
 // TestSimulate starts the provider on free ports; it describes itself and ends with
@@ -58,10 +61,49 @@ func TestSimulate(t *testing.T) {
 	}
 }
 
+// TestSimulateExchange: the Exchange server is told, and it is of the release and with
+// the sign-in that were asked for.
+func TestSimulateExchange(t *testing.T) {
+	t.Parallel()
+	f := simulateFlags{host: "127.0.0.1", accounts: []string{"jane@acme.example:secret"}, personality: "exchange",
+		release: "Exchange2010_SP2", schemes: []string{"basic", "NTLM"}}
+	o, err := f.options()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sim, err := simulator.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sim.Close()
+	var said strings.Builder
+	describeSimulator(&said, sim, o, "")
+	for _, want := range []string{"(exchange)", sim.EWSURL(), "/autodiscover/autodiscover.xml"} {
+		if !strings.Contains(said.String(), want) {
+			t.Errorf("it does not tell %s:\n%s", want, said.String())
+		}
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, sim.EWSURL(), http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := sim.HTTPClient().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if got := strings.Join(answer.Header.Values("Www-Authenticate"), " "); !strings.HasPrefix(got, "Basic realm=") || !strings.HasSuffix(got, " NTLM") {
+		t.Errorf("it offers %s", got)
+	}
+}
+
 func TestSimulateRefusesWrongFlags(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{"--personality", "hotmail"}, {"--account", "jane@acme.example"}, {"--oauth-client", "app"}, {"--oauth-client", "app:secret"},
+		{"--exchange-release", "Exchange2016"},
+		{"--exchange-release", "Exchange5.5", "--personality", "exchange"},
+		{"--exchange-schemes", "Kerberos", "--personality", "exchange"},
 	} {
 		root := newRoot(&environment{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard})
 		root.SetOut(io.Discard)

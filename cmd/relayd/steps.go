@@ -94,7 +94,7 @@ func (p *program) buildConductor(ctx context.Context) error {
 			relay.RouteAccount: p.upstream, relay.RouteDirect: p.direct, relay.RouteInbox: p.sent,
 		},
 		Accounts: accountNews{p.accounts, ctx.Done(), p.directory},
-		Observer: observers{p.mail, p.metrics},
+		Observer: observers{p.mail, p.metrics, &quotaWatch{p: p, asleep: map[string]time.Time{}}},
 		Backoff:  queue.Backoff{Steps: q.Retry, Then: q.RetryThen, GiveUpAfter: q.GiveUpAfter, Jitter: jitter},
 		CopyBackoff: queue.Backoff{
 			Steps: s.Retry, Then: s.RetryThen, GiveUpAfter: s.GiveUpAfter, Jitter: jitter,

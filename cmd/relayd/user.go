@@ -8,6 +8,7 @@ import (
 
 	"github.com/relayd/relayd/internal/api"
 	"github.com/relayd/relayd/internal/apiclient"
+	"github.com/relayd/relayd/relay"
 )
 
 func newUser(e *environment) *cobra.Command {
@@ -23,7 +24,10 @@ func newUser(e *environment) *cobra.Command {
 	return c
 }
 
-const headerNameHelp = "display name that relayd writes into From"
+const (
+	headerNameHelp    = "display name that relayd writes into From"
+	administratorHelp = "is told of accounts of the organisation that are in trouble"
+)
 
 func (r *remote) userCreate() *cobra.Command {
 	var in api.UserInput
@@ -37,11 +41,13 @@ func (r *remote) userCreate() *cobra.Command {
 			return r.user(u)
 		})
 	c.Flags().StringVar(&in.HeaderName, "header-name", "", headerNameHelp)
+	c.Flags().BoolVar(&in.Administrator, "administrator", false, administratorHelp)
 	return c
 }
 
 func (r *remote) userUpdate() *cobra.Command {
 	var address, headerName string
+	var administrator bool
 	c := r.command("update USER", "Change a user", exactly("the user"), nil)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		return r.call(func(client *apiclient.Client) error {
@@ -49,13 +55,16 @@ func (r *remote) userUpdate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			in := api.UserInput{Address: u.Address, HeaderName: u.HeaderName}
+			in := api.UserInput{Address: u.Address, HeaderName: u.HeaderName, Administrator: u.Administrator}
 			if address != "" {
 				in.Address = address
 			}
 			// An empty name is a choice: the field stays as the application wrote it.
 			if c.Flags().Changed("header-name") {
 				in.HeaderName = headerName
+			}
+			if c.Flags().Changed("administrator") {
+				in.Administrator = administrator
 			}
 			if u, err = client.UpdateUser(c.Context(), u.ID, u.Revision, in); err != nil {
 				return err
@@ -65,6 +74,7 @@ func (r *remote) userUpdate() *cobra.Command {
 	}
 	c.Flags().StringVar(&address, "address", "", "the new primary address")
 	c.Flags().StringVar(&headerName, "header-name", "", headerNameHelp+`; "" leaves the field as it is`)
+	c.Flags().BoolVar(&administrator, "administrator", false, administratorHelp+"; --administrator=false: no more")
 	return c
 }
 
@@ -83,9 +93,9 @@ func (r *remote) userList() *cobra.Command {
 			return r.answer(all, func(w io.Writer) {
 				var rows [][]string
 				for _, u := range all {
-					rows = append(rows, []string{u.ID, u.Address, u.HeaderName, u.Organisation})
+					rows = append(rows, []string{u.ID, u.Address, u.HeaderName, u.Organisation, yes(u.Administrator)})
 				}
-				table(w, []string{"ID", "ADDRESS", "HEADER NAME", "ORGANISATION"}, rows)
+				table(w, []string{"ID", "ADDRESS", "HEADER NAME", "ORGANISATION", "ADMINISTRATOR"}, rows)
 			})
 		})
 	c.Flags().StringVar(&organisation, "organisation", "", "only those of this organisation")
@@ -102,7 +112,10 @@ func (r *remote) userShow(ctx context.Context, client *apiclient.Client, args []
 
 func (r *remote) user(u *api.User) error {
 	return r.answer(u, func(w io.Writer) {
-		pairs(w, "User", u.Address, "ID", u.ID, "Header name", u.HeaderName, "Organisation", u.Organisation)
+		pairs(w, "User", u.Address, "ID", u.ID, "Header name", u.HeaderName, "Organisation", u.Organisation, "Administrator", yes(u.Administrator))
+		if u.Warning != "" {
+			line(w, "Warning: %s", relay.Printable(u.Warning))
+		}
 	})
 }
 

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 
 	"github.com/relayd/relayd/internal/api"
@@ -17,12 +19,12 @@ const followEvery = 250 * time.Millisecond
 
 // verifyError is a verification that did not succeed.
 type verifyError struct {
-	account string
+	address string
 	last    *api.Verification
 }
 
 func (e *verifyError) Error() string {
-	text := fmt.Sprintf("%s is not verified", e.account)
+	text := fmt.Sprintf("%s is not verified", e.address)
 	if e.last.State == "cancelled" {
 		return text + ": the verification was cancelled"
 	}
@@ -40,16 +42,16 @@ func (r *remote) accountVerify(ctx context.Context, client *apiclient.Client, ar
 	if err != nil {
 		return err
 	}
-	return r.verify(ctx, client, a)
-}
-
-// verify starts a verification and shows each step as it ends.
-func (r *remote) verify(ctx context.Context, client *apiclient.Client, a *api.Account) error {
 	v, err := client.Verify(ctx, a.ID)
 	if err != nil {
 		return err
 	}
-	v, err = r.follow(ctx, client, v)
+	return r.verification(ctx, client, a.Address, v)
+}
+
+// verification shows each step of a verification as it ends, and then how it ended.
+func (r *remote) verification(ctx context.Context, client *apiclient.Client, address string, v *api.Verification) error {
+	v, err := r.follow(ctx, client, v)
 	if err != nil {
 		return err
 	}
@@ -58,10 +60,74 @@ func (r *remote) verify(ctx context.Context, client *apiclient.Client, a *api.Ac
 			return err
 		}
 	}
+	return r.verdict(address, v)
+}
+
+// verdict says how the verification of an address ended.
+func (r *remote) verdict(address string, v *api.Verification) error {
 	if v.State != "done" {
-		return &verifyError{account: a.Address, last: v}
+		return &verifyError{address: address, last: v}
 	}
-	return r.done("%s is verified: from now on mail from this address goes through this account.", a.Address)
+	return r.done("%s is verified: from now on mail from this address goes through this account.", address)
+}
+
+// changed prints an account that was made or changed, and verifies it if that was
+// asked for.
+func (r *remote) changed(ctx context.Context, client *apiclient.Client, a *api.Account, verify bool) error {
+	if !verify {
+		return r.account(a)
+	}
+	return r.proved(ctx, client, a, a.Address, func() (*api.Verification, error) { return client.Verify(ctx, a.ID) })
+}
+
+// proved prints an account and the verification that start begins. As JSON both are
+// one document, with the account as the verification left it.
+func (r *remote) proved(ctx context.Context, client *apiclient.Client, a *api.Account, address string, start func() (*api.Verification, error)) error {
+	if !r.json {
+		if err := r.account(a); err != nil {
+			return err
+		}
+	}
+	v, err := start()
+	if err == nil {
+		v, err = r.follow(ctx, client, v)
+	}
+	if err != nil {
+		if r.json {
+			err = errors.Join(r.answer(shownAccount{Account: a}, nil), err) // it is made or changed all the same
+		}
+		return err
+	}
+	if r.json {
+		if a, err = client.Account(ctx, a.ID); err != nil {
+			return err
+		}
+		if err := r.answer(shownAccount{Account: a, Verification: v}, nil); err != nil {
+			return err
+		}
+	}
+	return r.verdict(address, v)
+}
+
+// lastVerification is the running or the last verification of an account; nil if there
+// is none.
+func lastVerification(ctx context.Context, client *apiclient.Client, account string) (*api.Verification, error) {
+	v, err := client.Verification(ctx, account)
+	var refused *apiclient.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		return nil, nil
+	}
+	return v, err
+}
+
+// followNew follows a verification that relayd began by itself after the one before;
+// nil if it saw no need for one.
+func (r *remote) followNew(ctx context.Context, client *apiclient.Client, account string, before *api.Verification) (*api.Verification, error) {
+	v, err := lastVerification(ctx, client, account)
+	if err != nil || v == nil || before != nil && v.Started.Equal(before.Started) {
+		return nil, err
+	}
+	return r.follow(ctx, client, v)
 }
 
 // follow looks at a verification until it ends.
@@ -92,7 +158,8 @@ func (r *remote) follow(ctx context.Context, client *apiclient.Client, v *api.Ve
 	}
 }
 
-// tell prints every step that has ended and was not printed yet.
+// tell prints every step that has ended and was not printed yet. One that was skipped
+// has its reason as the detail.
 func (r *remote) tell(v *api.Verification, told map[string]bool) error {
 	if r.json {
 		return nil

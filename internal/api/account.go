@@ -91,7 +91,7 @@ type AccountInput struct {
 	Organisation string `json:"organisation,omitempty" maxLength:"64" doc:"Instead of a user: the id of the organisation, for a shared mailbox"`
 	Address      string `json:"address,omitempty" maxLength:"320" doc:"Absent means the user's primary address"`
 	Settings
-	Password   *string `json:"password,omitempty" minLength:"1" maxLength:"1024" writeOnly:"true" doc:"Absent leaves the password as it is; needed again if a server has another host or loses its TLS"`
+	Password   *string `json:"password,omitempty" minLength:"1" maxLength:"1024" writeOnly:"true" doc:"Absent leaves the password as it is; needed again if a server has another host or loses its TLS. A new account may do without: its owner types it on the page of a link"`
 	SentFolder string  `json:"sent_folder,omitempty" maxLength:"255" doc:"Absent finds it"`
 	CopyMode   string  `json:"copy_mode,omitempty" enum:"auto,always,never" doc:"Absent means auto"`
 }

@@ -20,6 +20,15 @@ type Message struct {
 	Route        Route       `json:"route"`
 	Hold         *Hold       `json:"hold,omitempty"`
 	Copy         Copy        `json:"copy"`
+	Waits        []Wait      `json:"waits,omitempty" doc:"What stands in the way of a waiting message at this moment, where its recipients do not say it: for each lane in which it waits"`
+}
+
+// Wait is what a message waits for in one lane: with others of its account or its
+// destination.
+type Wait struct {
+	Lane   string     `json:"lane" doc:"Such as account:ID or domain:NAME"`
+	Reason string     `json:"reason"`
+	Until  *time.Time `json:"until,omitempty" doc:"Absent if nobody knows"`
 }
 
 // MessageDetail is a message with everything that happened to it.

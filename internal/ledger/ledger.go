@@ -198,6 +198,20 @@ func (l *Ledger) Forget(id string) {
 	}
 }
 
+// Active gives the accounts of which something is known, at most so many, in no order.
+func (l *Ledger) Active(most int) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ids := make([]string, 0, min(most, len(l.accounts)))
+	for id := range l.accounts {
+		if len(ids) == most {
+			break
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
 // Accounts is how many accounts something is known of.
 func (l *Ledger) Accounts() int {
 	l.mu.Lock()

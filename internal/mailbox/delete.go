@@ -11,6 +11,9 @@ import (
 // it marks them and sends UID EXPUNGE (RFC 4315 §2.1). Where the server has no UID
 // EXPUNGE, they stay marked as deleted: EXPUNGE would take away what the owner
 // marked in another program.
+//
+// At Gmail a folder is a label: a message that is taken out of its last folder is
+// archived. There it goes by way of the bin.
 func (m *Mailbox) Delete(ctx context.Context, folder string, uids ...uint32) error {
 	if len(uids) == 0 {
 		return nil
@@ -18,7 +21,14 @@ func (m *Mailbox) Delete(ctx context.Context, folder string, uids ...uint32) err
 	if _, err := m.open(ctx, folder, false); err != nil {
 		return err
 	}
-	return m.remove(ctx, uids)
+	bin, err := m.gmailBin(ctx)
+	if err != nil || bin == "" || bin == folder {
+		if err != nil && !m.Usable() {
+			return err
+		}
+		return m.remove(ctx, uids)
+	}
+	return m.removeByBin(ctx, bin, uids)
 }
 
 // Remove takes out the one message that lay at a place, as Delete does. It reports
@@ -34,14 +44,74 @@ func (m *Mailbox) Remove(ctx context.Context, p Place) (bool, error) {
 	return true, m.remove(ctx, []uint32{p.UID})
 }
 
-// remove works in the folder that is open.
-func (m *Mailbox) remove(ctx context.Context, uids []uint32) error {
-	var set imap.UIDSet
+// gmailBin finds the folder from which Gmail deletes for good. Other servers have none.
+func (m *Mailbox) gmailBin(ctx context.Context) (string, error) {
+	if !m.caps.Has(imap.Cap("X-GM-EXT-1")) || !m.caps.Has(imap.CapMove) || !m.UIDPlus() {
+		return "", nil
+	}
+	folders, err := m.Folders(ctx)
+	if err != nil {
+		return "", err
+	}
+	bin, labels := "", false
+	for _, f := range folders {
+		labels = labels || f.Use == UseAll
+		if f.Use == UseTrash && f.Selectable {
+			bin = f.Name
+		}
+	}
+	if !labels {
+		return "", nil
+	}
+	return bin, nil
+}
+
+// removeByBin moves messages of the folder that is open into the bin, and takes them
+// out there: those that the server names, if they can be ours.
+func (m *Mailbox) removeByBin(ctx context.Context, bin string, uids []uint32) error {
+	set := setOf(uids)
+	var moved *imapclient.MoveData
+	err := m.do(ctx, operation{step: StepDelete}, func() (err error) {
+		moved, err = m.client.Move(set, bin).Wait()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	there, ok := moved.DestUIDs.(imap.UIDSet)
+	if !ok || count(there) > uint64(len(uids)) {
+		return nil // in the bin they are as good as deleted
+	}
+	opened, err := m.open(ctx, bin, false)
+	if err != nil || opened.UIDValidity != moved.UIDValidity {
+		return err
+	}
+	return m.removeSet(ctx, there)
+}
+
+// count is how many numbers a set has. It is never written out: it may have billions.
+func count(set imap.UIDSet) (n uint64) {
+	for _, r := range set {
+		n += uint64(max(r.Stop, r.Start)-min(r.Start, r.Stop)) + 1
+	}
+	return n
+}
+
+func setOf(uids []uint32) (set imap.UIDSet) {
 	for _, uid := range uids {
 		if uid != 0 { // 0 would be written as "*"
 			set.AddNum(imap.UID(uid))
 		}
 	}
+	return set
+}
+
+// remove works in the folder that is open.
+func (m *Mailbox) remove(ctx context.Context, uids []uint32) error {
+	return m.removeSet(ctx, setOf(uids))
+}
+
+func (m *Mailbox) removeSet(ctx context.Context, set imap.UIDSet) error {
 	flags := &imap.StoreFlags{Op: imap.StoreFlagsAdd, Silent: true, Flags: []imap.Flag{imap.FlagDeleted}}
 	err := m.do(ctx, operation{step: StepDelete}, func() error { return m.client.Store(set, flags, nil).Close() })
 	if err != nil || !m.UIDPlus() {

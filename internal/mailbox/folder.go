@@ -20,9 +20,10 @@ type Folder struct {
 
 // The special uses that matter here (RFC 6154 §2).
 const (
-	UseSent = string(imap.MailboxAttrSent)
-	UseJunk = string(imap.MailboxAttrJunk)
-	UseAll  = string(imap.MailboxAttrAll)
+	UseSent  = string(imap.MailboxAttrSent)
+	UseJunk  = string(imap.MailboxAttrJunk)
+	UseAll   = string(imap.MailboxAttrAll)
+	UseTrash = string(imap.MailboxAttrTrash)
 )
 
 // maxFolders bounds the list of folders that is kept.
@@ -55,7 +56,7 @@ func folderOf(f *imap.ListData) Folder {
 		switch attribute {
 		case imap.MailboxAttrNoSelect, imap.MailboxAttrNonExistent:
 			folder.Selectable = false
-		case imap.MailboxAttrSent, imap.MailboxAttrJunk, imap.MailboxAttrAll:
+		case imap.MailboxAttrSent, imap.MailboxAttrJunk, imap.MailboxAttrAll, imap.MailboxAttrTrash:
 			folder.Use = string(attribute)
 		}
 	}

@@ -43,6 +43,12 @@ func (l *Log) AccountStepDown(a *relay.Account, r relay.Rung) {
 		slog.String(FieldRule, r.Rule), text(FieldReason, r.Reason), slog.Time("retry_at", r.RetryAt))...)
 }
 
+// AccountQuota tells that the provider takes no more of an account's mail for a while.
+func (l *Log) AccountQuota(a *relay.Account, rule string, pause time.Duration) {
+	l.write(slog.LevelWarn, "account quota used up", append(account(a), slog.String(FieldRule, rule),
+		slog.Int64(FieldPause, pause.Milliseconds()))...)
+}
+
 // ConsentObtained tells that a person consented to an account's being used.
 func (l *Log) ConsentObtained(g *relay.Grant) {
 	l.write(slog.LevelInfo, "consent obtained", slog.String(FieldAccount, g.ID), text(FieldAddress, g.Address), slog.String("app", g.App))

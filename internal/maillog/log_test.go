@@ -72,6 +72,10 @@ var events = map[string]struct {
 	"AccountStepDown": {func(l *Log) {
 		l.AccountStepDown(&relay.Account{ID: "acc1", Address: jane}, relay.Rung{Way: relay.WaySMTP, Rule: "auth.disabled", Reason: "off", RetryAt: epoch})
 	}, `WARN account steps down account=acc1 address=jane@acme.example way=smtp rule=auth.disabled reason=off retry_at=1970-01-01T00:00:00.000Z`},
+	"AccountQuota": {func(l *Log) {
+		l.AccountQuota(&relay.Account{ID: "acc1", Address: jane}, "quota.daily.gmail", time.Hour)
+	},
+		`WARN account quota used up account=acc1 address=jane@acme.example rule=quota.daily.gmail pause_ms=3600000`},
 	"ConsentObtained": {func(l *Log) { l.ConsentObtained(&relay.Grant{ID: "acc1", Address: "jane@acme.example", App: "app1"}) },
 		`INFO consent obtained account=acc1 address=jane@acme.example app=app1`},
 	"ConsentEnded": {func(l *Log) {

@@ -57,6 +57,9 @@ var cases = map[string]struct {
 	"WatchAccounts": {func(m *Metrics) {
 		m.WatchAccounts(func() map[relay.AccountState]int { return map[relay.AccountState]int{relay.AccountParked: 3} })
 	}, []string{`relayd_accounts{state="parked"} 3`, `relayd_accounts{state="verified"} 0`}},
+	"WatchQuotas": {func(m *Metrics) {
+		m.WatchQuotas(func() Quotas { return Quotas{UsedUp: 1, Low: 2, Enough: 3, Unknown: 4} })
+	}, []string{`relayd_accounts_quota{left="nothing"} 1`, `relayd_accounts_quota{left="little"} 2`, `relayd_accounts_quota{left="enough"} 3`, `relayd_accounts_quota{left="unknown"} 4`}},
 	"Handler": {func(*Metrics) {}, []string{`relayd_build_info{version="v1.2.3"} 1`}},
 }
 

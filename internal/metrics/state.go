@@ -78,3 +78,38 @@ func (c *accountCollector) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(c.accounts, prometheus.GaugeValue, float64(counts[state]), string(state))
 	}
 }
+
+// Quotas counts the accounts that sent lately by what is left of a day's limit.
+type Quotas struct {
+	UsedUp  int // nothing
+	Low     int // less than a tenth
+	Enough  int
+	Unknown int // no limit is known
+}
+
+// WatchQuotas shows how much accounts may still send today, as read tells it whenever
+// somebody asks. It may be called once; read must be quick.
+func (m *Metrics) WatchQuotas(read func() Quotas) {
+	m.registry.MustRegister(&quotaCollector{
+		read: read,
+		accounts: prometheus.NewDesc("relayd_accounts_quota",
+			"Accounts that sent in the last day, by what their provider still lets them send.", []string{"left"}, nil),
+	})
+}
+
+type quotaCollector struct {
+	read     func() Quotas
+	accounts *prometheus.Desc
+}
+
+func (c *quotaCollector) Describe(out chan<- *prometheus.Desc) { out <- c.accounts }
+
+func (c *quotaCollector) Collect(out chan<- prometheus.Metric) {
+	q := c.read()
+	for _, n := range []struct {
+		left  string
+		count int
+	}{{"nothing", q.UsedUp}, {"little", q.Low}, {"enough", q.Enough}, {"unknown", q.Unknown}} {
+		out <- prometheus.MustNewConstMetric(c.accounts, prometheus.GaugeValue, float64(n.count), n.left)
+	}
+}

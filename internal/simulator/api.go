@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -71,14 +72,19 @@ func (s *Simulator) Folder(address string, use web.Use) (name string, ok bool) {
 	return "", false
 }
 
-// Remove takes a message out of a folder for good.
+// Remove takes a message out of a folder for good. One that is gone already is no
+// error.
 func (s *Simulator) Remove(address, folder string, uid uint32) error {
 	u := s.byAddress(address)
 	if u == nil {
 		return fmt.Errorf("there is no account %s", address)
 	}
 	defer s.changed()
-	return u.removeUID(folder, uid)
+	err := u.removeUID(folder, uid)
+	if errors.Is(err, errNoMessage) {
+		return nil
+	}
+	return err
 }
 
 // api is the provider as its web services see it.

@@ -41,6 +41,11 @@ const (
 	AtGmailSend    = fault.AtGmailSend
 	AfterGmailSend = fault.AfterGmailSend
 	AtGmailRead    = fault.AtGmailRead
+	AtEWSSignIn    = fault.AtEWSSignIn
+	AtEWSSend      = fault.AtEWSSend
+	AfterEWSSend   = fault.AfterEWSSend
+	AtEWSRead      = fault.AtEWSRead
+	AtAutodiscover = fault.AtAutodiscover
 )
 
 // smtpReply is a reply such as "550 5.1.1 No such user" as go-smtp wants it.

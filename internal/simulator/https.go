@@ -37,6 +37,9 @@ func (s *Simulator) buildWeb() error {
 	graphsim.Register(s.mux, graphsim.Options{Provider: api{s}})
 	gmailsim.Register(s.mux, gmailsim.Options{Provider: api{s}})
 	s.registerAdmin()
+	if err := s.buildExchange(); err != nil {
+		return err
+	}
 	for pattern, handler := range s.options.HTTP {
 		s.mux.Handle(pattern, handler)
 	}

@@ -167,6 +167,51 @@ func (s *session) Rename(from, to string, _ *imap.RenameOptions) error {
 	return s.user.rename(from, to)
 }
 
+// Move takes messages to another folder. Without any it says nothing: the memory server
+// would name an empty set.
+func (s *session) Move(w *imapserver.MoveWriter, set imap.NumSet, to string) error {
+	if uids, ok := set.(imap.UIDSet); ok {
+		found, err := s.UserSession.Search(imapserver.NumKindUID, &imap.SearchCriteria{UID: []imap.UIDSet{uids}}, &imap.SearchOptions{})
+		if err != nil {
+			return err
+		}
+		if all, ok := found.All.(imap.UIDSet); !ok || len(all) == 0 {
+			return nil
+		}
+	}
+	if err := s.UserSession.Move(w, set, to); err != nil {
+		return err
+	}
+	return s.binned(to)
+}
+
+// Copy puts messages into another folder as well.
+func (s *session) Copy(set imap.NumSet, to string) (*imap.CopyData, error) {
+	data, err := s.UserSession.Copy(set, to)
+	if err != nil {
+		return nil, err
+	}
+	return data, s.binned(to)
+}
+
+// binned: where folders are labels, what lies in the bin lies nowhere else.
+func (s *session) binned(folder string) error {
+	bin, _ := s.user.forUse(imap.MailboxAttrTrash)
+	if s.user.all == "" || folder != bin {
+		return nil
+	}
+	found, err := s.provider.Messages(s.provider.life, s.user.account.Address, bin)
+	if err != nil {
+		return err
+	}
+	for _, m := range found {
+		if err := s.user.removeElsewhere(bin, field(m.Content, "Message-ID")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Append stores a message, unless a fault is due before or after.
 func (s *session) Append(name string, r imap.LiteralReader, options *imap.AppendOptions) (*imap.AppendData, error) {
 	if err := s.strike(AtAppend); err != nil {

@@ -41,7 +41,7 @@ type Ports struct {
 	Submissions int // implicit TLS
 	IMAP        int // STARTTLS
 	IMAPS       int // implicit TLS
-	HTTPS       int // OAuth, Graph, the Gmail API and the simulator's own administration
+	HTTPS       int // OAuth, Graph, the Gmail API, EWS and the simulator's own administration
 }
 
 // Account is a mailbox with its owner.
@@ -62,7 +62,7 @@ type OAuthBehaviour = oauthsim.Behaviour
 // Mail is one message as it was handed over.
 type Mail struct {
 	At      time.Time
-	Via     string   // "smtp", "graph", "gmail" or the name that a handler gave; empty at an MX
+	Via     string   // "smtp", "graph", "gmail", "ews" or the name that a handler gave; empty at an MX
 	User    string   // who had signed in; empty at an MX
 	From    string   // MAIL FROM
 	To      []string // RCPT TO, or the recipients of the header

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/relayd/relayd/internal/simulator/exchange"
 	"github.com/relayd/relayd/internal/simulator/oauthsim"
 )
 
@@ -84,6 +85,28 @@ func Localised() Personality {
 	}
 }
 
+// Exchange behaves as an Exchange server on a company's own premises does, with EWS
+// beside SMTP and IMAP. What is sent by EWS lies in Sent Items, what comes by SMTP
+// does not.
+func Exchange() Personality {
+	return Personality{
+		Name:           "exchange",
+		SentFolder:     "Sent Items",
+		JunkFolder:     "Junk Email",
+		TrashFolder:    "Deleted Items",
+		Folders:        []string{outboxFolder},
+		HideSpecialUse: true,
+		AuthRefusal:    "535 5.7.3 Authentication unsuccessful",
+		LoginRefusal:   "NO LOGIN failed.",
+		AnySender:      true, // it looks at From only when the message is complete
+		ForeignFrom:    RefuseFrom,
+		FromRefusal:    "550 5.7.60 SMTP; Client does not have permissions to send as this sender",
+		Recipients:     500,
+		LimitRefusal:   "421 4.4.2 Message submission rate for this client has exceeded the configured limit",
+		Exchange:       ExchangeBehaviour{Release: exchange.Exchange2019},
+	}
+}
+
 // zohoDelay is how late Zoho's copy in Sent comes, unless another time is set.
 const zohoDelay = 15 * time.Second
 
@@ -103,7 +126,7 @@ func Zoho() Personality {
 
 // personalities are all of them.
 func personalities() []Personality {
-	return []Personality{Plain(), Gmail(), Office365(), OutlookCom(), Localised(), Zoho()}
+	return []Personality{Plain(), Gmail(), Office365(), OutlookCom(), Exchange(), Localised(), Zoho()}
 }
 
 // PersonalityNames are the names that PersonalityNamed knows.

@@ -50,7 +50,8 @@ type Personality struct {
 	Recipients   int    // of a message; 0 means 100
 	LimitRefusal string // reply when the limit of SetLimit is reached
 
-	OAuth OAuthBehaviour
+	OAuth    OAuthBehaviour
+	Exchange ExchangeBehaviour
 }
 
 // FromPolicy is what becomes of a From field that is not the account's own.

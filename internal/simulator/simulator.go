@@ -16,6 +16,7 @@ import (
 	"github.com/emersion/go-imap/v2/imapserver"
 	"github.com/emersion/go-smtp"
 
+	"github.com/relayd/relayd/internal/simulator/exchange"
 	"github.com/relayd/relayd/internal/simulator/fault"
 	"github.com/relayd/relayd/internal/simulator/oauthsim"
 )
@@ -34,6 +35,7 @@ type Simulator struct {
 	inside    *imapserver.Server // behind the door
 	door      *door
 	oauth     *oauthsim.Server
+	exchange  *exchange.Server // nil where the personality has none
 	mux       *http.ServeMux
 	web       *http.Server
 	tls       *tls.Config
@@ -161,7 +163,7 @@ func (s *Simulator) IMAPAddr() net.Addr { return s.imap }
 // IMAPSAddr is IMAP with implicit TLS.
 func (s *Simulator) IMAPSAddr() net.Addr { return s.imaps }
 
-// HTTPSAddr is where OAuth, Graph, the Gmail API and the simulator's own
+// HTTPSAddr is where OAuth, Graph, the Gmail API, EWS and the simulator's own
 // administration are.
 func (s *Simulator) HTTPSAddr() net.Addr { return s.https }
 

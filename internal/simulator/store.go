@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -61,14 +62,39 @@ func (u *user) removeID(folder, id string) error {
 	if id == "" {
 		return nil
 	}
-	return u.expunge(folder, &imap.SearchCriteria{Header: []imap.SearchCriteriaHeaderField{{Key: "Message-ID", Value: id}}})
+	err := u.expunge(folder, &imap.SearchCriteria{Header: []imap.SearchCriteriaHeaderField{{Key: "Message-ID", Value: id}}})
+	if errors.Is(err, errNoMessage) {
+		return nil
+	}
+	return err
 }
 
-// removeUID takes one message out of a folder.
+// removeElsewhere takes the messages with this Message-ID out of every folder but one.
+func (u *user) removeElsewhere(folder, id string) error {
+	u.mu.Lock()
+	folders := slices.Clone(u.folders)
+	u.mu.Unlock()
+	for _, f := range folders {
+		if f.name == folder {
+			continue
+		}
+		if err := u.removeID(f.name, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errNoMessage: there is nothing to take out.
+var errNoMessage = errors.New("there is no such message")
+
+// removeUID takes one message out of a folder. errNoMessage means that it was not
+// there.
 func (u *user) removeUID(folder string, uid uint32) error {
 	return u.expunge(folder, &imap.SearchCriteria{UID: []imap.UIDSet{imap.UIDSetNum(imap.UID(uid))}})
 }
 
+// expunge takes messages out of a folder. errNoMessage means that there was none.
 func (u *user) expunge(folder string, which *imap.SearchCriteria) error {
 	view := imapmemserver.NewUserSession(u.store)
 	if _, err := view.Select(folder, &imap.SelectOptions{}); err != nil {
@@ -81,7 +107,7 @@ func (u *user) expunge(folder string, which *imap.SearchCriteria) error {
 	}
 	uids, ok := found.All.(imap.UIDSet)
 	if !ok || len(uids) == 0 {
-		return nil
+		return errNoMessage
 	}
 	deleted := &imap.StoreFlags{Op: imap.StoreFlagsAdd, Silent: true, Flags: []imap.Flag{imap.FlagDeleted}}
 	if err := view.Store(nil, uids, deleted, &imap.StoreOptions{}); err != nil {

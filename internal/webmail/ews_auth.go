@@ -82,6 +82,7 @@ func (e *ewsClient) handshake(ctx context.Context, build func() *request) (*answ
 		return nil, failureAs(relay.WayEWS, relay.AtAuth, kindLost, fmt.Errorf("during the sign-in: %w", err))
 	case err == nil && a.status == http.StatusUnauthorized:
 		e.scheme = "" // what the server takes may have changed
+		e.link.drop() // where it took the sign-in and refuses all the same, it would ask no more here
 	case err == nil:
 		e.signedOn = e.link.current()
 	}

@@ -74,6 +74,27 @@ func TestEWSSignIn(t *testing.T) {
 	}
 }
 
+// A server that takes the sign-in and refuses the request all the same would ask for no
+// sign-in on that connection again: the next call makes another one.
+func TestEWSRefusedAfterTheSignIn(t *testing.T) {
+	t.Parallel()
+	x := serveExchange(t)
+	x.replies["GetFolder"] = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Www-Authenticate", "NTLM")
+		say(http.StatusUnauthorized, "text/plain", "not you")(w, r)
+	}
+	client := x.open(x.credentials(), relay.WayEWS)
+	_, err := client.Check(t.Context())
+	want{where: relay.AtAuth, code: 401, text: "Unauthorized"}.check(t, err)
+	delete(x.replies, "GetFolder")
+	if _, err := client.Check(t.Context()); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+	if got, want := steps(x.seen()), "1 - nothing, 1 ntlm1 nothing, 1 ntlm3 GetFolder, 2 - nothing, 2 ntlm1 nothing, 2 ntlm3 GetFolder"; got != want {
+		t.Errorf("the server was asked\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestEWSCheck(t *testing.T) {
 	t.Parallel()
 	x := serveExchange(t)

@@ -77,6 +77,9 @@ func (l *link) close() {
 	}
 }
 
+// drop ends the connection, so that the next request makes another one.
+func (l *link) drop() { l.transport.CloseIdleConnections() }
+
 // pin forbids new connections, or permits them again.
 func (l *link) pin(pinned bool) {
 	l.mu.Lock()

@@ -50,10 +50,12 @@ func check(a *relay.Account, password relay.Secret, finds bool) error {
 	if finds && unset(&a.Settings) && a.SignIn == relay.SignInPassword {
 		return nil
 	}
-	return checkSettings(&a.Settings)
+	return checkSettings(&a.Settings, a.CopyMode == relay.CopyNever)
 }
 
-func checkSettings(s *relay.Settings) error {
+// checkSettings checks what people decide. noCopies means that nobody wants a copy in
+// Sent: then a mailbox that cannot be read will do.
+func checkSettings(s *relay.Settings, noCopies bool) error {
 	if s.Provider == "" {
 		s.Provider = relay.ProviderIMAP
 	}
@@ -69,7 +71,7 @@ func checkSettings(s *relay.Settings) error {
 	if err := checkSignIn(s); err != nil {
 		return err
 	}
-	return checkServers(s)
+	return checkServers(s, noCopies)
 }
 
 func checkSignIn(s *relay.Settings) error {
@@ -92,12 +94,17 @@ func checkSignIn(s *relay.Settings) error {
 	return fieldError("sign_in", "The kind of sign-in must be password, oauth or app.")
 }
 
-// checkServers asks for the servers that the ladder needs. Reading mail is needed
-// where only SMTP sends: without it nothing could be proved.
-func checkServers(s *relay.Settings) error {
+// onlySends reports whether the mailbox can be read in no way.
+func onlySends(s *relay.Settings) bool {
+	return s.IMAP.Host == "" && !slices.ContainsFunc(s.Ladder(), relay.Way.Web)
+}
+
+// checkServers asks for the servers that the ladder needs. A server for reading is
+// asked for where only SMTP sends, unless the account is meant to do without.
+func checkServers(s *relay.Settings, noCopies bool) error {
 	ladder := s.Ladder()
 	bySMTP := slices.Contains(ladder, relay.WaySMTP)
-	reads := bySMTP && !slices.ContainsFunc(ladder, relay.Way.Web)
+	reads := onlySends(s) && !noCopies
 	if bySMTP || s.SMTP.Host != "" {
 		if err := checkServer("smtp", &s.SMTP, "465 (implicit TLS) or 587 (STARTTLS)"); err != nil {
 			return err
@@ -172,10 +179,13 @@ func fieldError(field, format string, args ...any) error {
 // appPasswordLength is how many letters an app password of Google has.
 const appPasswordLength = 16
 
+// gmailPreset is the preset of Google's servers, whichever way they were named.
+const gmailPreset = "gmail"
+
 // trimAppPassword takes the spaces out of an app password, which Google shows in
 // groups of four letters. Any other password stays as it was typed.
-func trimAppPassword(provider string, password relay.Secret) relay.Secret {
-	if provider != relay.ProviderGmail {
+func trimAppPassword(s *relay.Settings, password relay.Secret) relay.Secret {
+	if s.Provider != relay.ProviderGmail && s.Preset != gmailPreset {
 		return password
 	}
 	letters := strings.Join(strings.Fields(password.Reveal()), "")

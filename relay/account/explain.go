@@ -75,15 +75,6 @@ func (t *trouble) explainToken() *problem {
 		t.said(), t.remedy("Connect the account again."))}
 }
 
-// explainWebAuth is for an API that refuses the sign-in.
-func (t *trouble) explainWebAuth() *problem {
-	if t.web != relay.WayEWS {
-		return &problem{field: "consent", message: fmt.Sprintf("%s refuses the access that was given%s. %s", t.words().name, t.said(), t.remedy("Connect the account again."))}
-	}
-	return &problem{field: "password", message: fmt.Sprintf("%s refuses the user name %s with this password%s. %s", t.server.Host, t.login, t.said(),
-		t.remedy(`Check the password, and the form of the user name: DOMAIN\name or name@domain.`))}
-}
-
 // blame makes the problem of one setting of this server. An API has only its address.
 func (t *trouble) blame(setting, format string, args ...any) *problem {
 	switch {
@@ -181,7 +172,7 @@ func (t *trouble) explainAuth() *problem {
 
 // explainSender is for a refusal of the account's own address.
 func (t *trouble) explainSender() *problem {
-	if kind, _ := t.local(); kind != "" || temporary(t.reply) {
+	if kind, _ := t.local(); kind != "" || t.web == "" && temporary(t.reply) {
 		return &problem{message: fmt.Sprintf("%s could not take a mail at the moment%s: try again later.", t.server.Host, t.said())}
 	}
 	return &problem{field: "address", message: fmt.Sprintf("%s does not let %s send as this address%s. %s",
@@ -189,6 +180,14 @@ func (t *trouble) explainSender() *problem {
 }
 
 func (t *trouble) explainRest() *problem {
+	if t.class.Action == relay.ActionHoldSender {
+		return t.explainSender()
+	}
+	if t.web == relay.WayEWS {
+		if p := t.explainEWS(); p != nil {
+			return p
+		}
+	}
 	return &problem{message: fmt.Sprintf("%s gave an answer that ends the verification%s. %s",
 		t.server.Host, t.said(), t.remedy("Try again later."))}
 }

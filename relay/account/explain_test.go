@@ -119,12 +119,22 @@ func TestExplainWithoutAPassword(t *testing.T) {
 		{"revoked", trouble{where: relay.AtToken, reply: said(400, "invalid_grant: revoked"), class: relay.Class{Action: relay.ActionHoldAccount}}, "consent", "invalid_grant"},
 		{"secret expired", trouble{where: relay.AtToken, reply: said(401, "invalid_client: x"), class: relay.Class{Action: relay.ActionHoldApp}}, "app", "invalid_client"},
 		{"not now", trouble{where: relay.AtToken, reply: said(503, "busy"), class: relay.Class{Action: relay.ActionRetry}}, "", "gives no access"},
+		{"no sign-in is asked for", trouble{web: relay.WayEWS, where: relay.AtAuth, reply: relay.Local("no mechanism", "the server asks for no sign-in")}, "ews.url", "asks for no sign-in"},
+		{"a page that redirects", trouble{web: relay.WayEWS, where: relay.AtAuth, reply: relay.Local("protocol", "HTTP 302 to banner")}, "ews.url", "not Exchange's web service"},
+		{"broken off at the sign-in", trouble{web: relay.WayEWS, where: relay.AtAuth, reply: relay.Local("timeout", "")}, "", "try again later"},
+		{"no such page", trouble{web: relay.WayEWS, where: relay.AtAfterDot, reply: said(404, "banner")}, "ews.url", "/EWS/Exchange.asmx"},
+		{"an error of Exchange's", trouble{web: relay.WayEWS, where: relay.AtAfterDot, reply: said(400, "ErrorSomething: no")}, "", "ends the verification"},
+		{"too old", trouble{web: relay.WayEWS, where: relay.AtAfterDot, reply: said(500, "ErrorInvalidServerVersion: no")}, "ews.version", "Exchange 2007 SP1"},
+		{"no right to the mailbox", trouble{web: relay.WayEWS, where: relay.AtAfterDot, reply: said(200, "ErrorAccessDenied: no")}, "ews.login", "does not open the mailbox"},
+		{"may not send as itself", trouble{web: relay.WayEWS, where: relay.AtAfterDot, reply: said(200, "ErrorSendAsDenied: no"), class: relay.Class{Action: relay.ActionHoldSender}}, "address", "does not let"},
+		{"the same by Graph", trouble{web: relay.WayGraph, where: relay.AtAfterDot, reply: said(403, "ErrorSendAsDenied: no"), class: relay.Class{Action: relay.ActionHoldSender}}, "address", "does not let"},
+		{"the same by SMTP", trouble{side: sending, where: relay.AtAfterDot, reply: said(550, "no"), class: relay.Class{Action: relay.ActionHoldSender}}, "address", "does not let"},
 		{"content", trouble{web: relay.WayGraph, where: relay.AtAfterDot, reply: said(400, "x")}, "", "ends the verification"},
 	} {
 		test.trouble.server.Host = "mail.example"
 		test.trouble.class.OtherTransport = true
 		p := test.trouble.explain()
-		if p.field != test.field || !strings.Contains(p.message, test.words) || !p.stepDown || strings.Contains(p.message, "%!") {
+		if p.field != test.field || !strings.Contains(p.message, test.words) || !p.stepDown || strings.Contains(p.message, "%!") || strings.Contains(p.message, "banner") {
 			t.Errorf("%s: field %q: %s; want %q and %q", test.name, p.field, p.message, test.field, test.words)
 		}
 	}

@@ -252,6 +252,11 @@ func (w *world) verify() relay.Verification {
 	if err := w.service.Verify(w.t.Context(), "a1", "ops"); err != nil {
 		w.t.Fatal(err)
 	}
+	return w.ended()
+}
+
+// ended waits for the verification that runs, and gives the end of it.
+func (w *world) ended() relay.Verification {
 	var last relay.Verification
 	for v := range w.service.Watch(w.t.Context(), "a1") {
 		last = v

@@ -206,7 +206,7 @@ func TestVerifyRefusesTheMailboxOfAnother(t *testing.T) {
 
 // graphOnly is an account that is reached by Graph alone.
 func graphOnly() *relay.Account {
-	return &relay.Account{ID: "a1", Address: jane(), Settings: relay.Settings{
+	return &relay.Account{ID: "a1", User: "u1", Address: jane(), Settings: relay.Settings{
 		Provider: relay.ProviderOffice365, SignIn: relay.SignInConsent, App: "app1", Ways: []relay.Way{relay.WayGraph},
 	}}
 }

@@ -129,6 +129,9 @@ const (
 // findLoops looks for the mails in every folder but Sent, with growing pauses, until
 // all are there or their time is over. One that arrived proves the account.
 func (v *verification) findLoops(ctx context.Context) (string, *problem) {
+	if v.reader == nil {
+		return "", v.unread("the mailbox cannot be read")
+	}
 	deadline := time.Now().Add(v.s.o.LoopPatience)
 	pause := v.s.o.LoopPause
 	for look := 1; ; look++ {
@@ -158,7 +161,7 @@ func (v *verification) lookForAll(ctx context.Context, everywhere bool) *problem
 		found, t := v.reader.arrived(ctx, m, everywhere)
 		if t != nil && (ctx.Err() != nil || v.gone(ctx)) {
 			if v.maySendOnly(t) {
-				return &problem{skip: true, message: "this sign-in may send but not read; that the provider took the mail has to do"}
+				return v.unread("this sign-in may send but not read")
 			}
 			return t.explain()
 		}
@@ -172,6 +175,15 @@ func (v *verification) lookForAll(ctx context.Context, everywhere bool) *problem
 	return nil
 }
 
+// unread is what becomes of mail that nobody can look for. Another address than the
+// account's own is not proved by it: a provider may have replaced the sender.
+func (v *verification) unread(why string) *problem {
+	if v.alias != nil {
+		return &problem{field: "address", message: fmt.Sprintf("Whether mail really leaves as %s cannot be seen: %s.", *v.alias, why)}
+	}
+	return &problem{skip: true, message: why + "; that the provider took the mail has to do"}
+}
+
 // gone reports whether the mailbox cannot be read any more.
 func (v *verification) gone(ctx context.Context) bool {
 	if v.reader == reader(&v.imap) {
@@ -181,9 +193,10 @@ func (v *verification) gone(ctx context.Context) bool {
 }
 
 // maySendOnly reports whether the trouble is that a consent does not reach as far as
-// reading. The vendor named the address of that consent, so it is proved all the same.
+// reading. The vendor named the address of that consent, so it is proved all the same;
+// that of a shared mailbox it did not.
 func (v *verification) maySendOnly(t *trouble) bool {
-	return v.account.SignIn == relay.SignInConsent && t.forbidden
+	return v.account.SignIn == relay.SignInConsent && v.account.User != "" && t.forbidden
 }
 
 func (v *verification) allFound() bool {
@@ -247,6 +260,8 @@ func (v *verification) watchSent(ctx context.Context) (string, *problem) {
 	switch {
 	case v.alias != nil:
 		return "", &problem{skip: true, message: "known from the account"}
+	case v.reader == nil:
+		return "", &problem{skip: true, message: "the mailbox cannot be read"}
 	case v.mails[0].way.Web():
 		// The API does; whether the copy is found again is no question of rights.
 		v.card.FilesSent = true
@@ -299,6 +314,9 @@ func (v *verification) awaitCopies(ctx context.Context) *trouble {
 
 // clean removes the mails and their copies, and nothing else.
 func (v *verification) clean(ctx context.Context) (string, *problem) {
+	if v.reader == nil {
+		return "", &problem{skip: true, message: "it can be deleted by hand"}
+	}
 	text := "removed"
 	for _, m := range v.mails {
 		done, err := v.reader.remove(ctx, m)

@@ -90,9 +90,10 @@ type Options struct {
 	Tokens     Tokens // nil: accounts are signed in to by password only
 	Finder     Finder // nil: servers must be chosen
 	Web        Web    // nil: accounts are reached by SMTP and IMAP only
-	// Preset tells which preset the servers that somebody typed belong to, so that its
+	// Complete adds what is known of a provider to settings that somebody typed: the
+	// servers where none are named, and the preset to which they belong, so that its
 	// limits and reply rules hold; empty if to none. It may be nil.
-	Preset func(*relay.Settings) string
+	Complete func(*relay.Account)
 	// Parked is called after an account was parked, to break off what is in flight
 	// for it. It may be nil.
 	Parked func(accountID string)

@@ -11,8 +11,8 @@ import (
 )
 
 // Save makes an account (Revision 0) or replaces the one with its Revision, as
-// store.Table.Put does. An empty password keeps the one that is sealed already,
-// unless a server has another host or loses its TLS: then it is needed again. Of
+// store.Table.Put does. A new account may do without a password until its owner types
+// it. Otherwise an empty password keeps the one that is sealed already, unless a server has another host or loses its TLS: then it is needed again. Of
 // the record only what people decide is taken: owner, address, settings, and the
 // choices about the Sent folder; state, card, version, aliases and binding are this
 // package's own, and are set in a. A *relay.FieldError names a setting that cannot be.
@@ -24,18 +24,18 @@ import (
 // account is parked) the new ones take their place, and its mail goes on waiting.
 func (s *Service) Save(ctx context.Context, a *relay.Account, password relay.Secret) error {
 	record := a.Clone()
-	password = trimAppPassword(record.Provider, password)
+	if s.o.Complete != nil {
+		s.o.Complete(record)
+	}
+	password = trimAppPassword(&record.Settings, password)
 	if err := check(record, password, s.o.Finder != nil); err != nil {
 		return err
-	}
-	if record.Preset == "" && s.o.Preset != nil {
-		record.Preset = s.o.Preset(&record.Settings)
 	}
 	now := time.Now()
 	withdrawn := record.Candidate
 	var err error
 	if record.Revision == 0 {
-		err = s.create(record, password, now)
+		s.create(record, password, now)
 	} else {
 		err = s.replace(ctx, record, password, now)
 	}
@@ -56,21 +56,28 @@ func (s *Service) Save(ctx context.Context, a *relay.Account, password relay.Sec
 	return nil
 }
 
-func (s *Service) create(record *relay.Account, password relay.Secret, now time.Time) error {
-	if password == "" && record.SignIn == relay.SignInPassword {
-		return &relay.FieldError{Field: "password", Message: "A password is needed."}
+// missing is what an account still needs before it can be proved; empty if nothing.
+func missing(a *relay.Account) string {
+	if a.SignIn == relay.SignInPassword && len(a.Password) == 0 {
+		return "its password has not been typed yet"
 	}
-	record.Password = s.sealIn(record.ID, sealField, record.SignIn, password)
+	return ""
+}
+
+func (s *Service) create(record *relay.Account, password relay.Secret, now time.Time) {
+	record.Password = nil
+	if password != "" {
+		record.Password = s.sealIn(record.ID, sealField, record.SignIn, password)
+	}
 	record.Version = 1
 	record.Aliases, record.Candidate, record.Down = nil, nil, nil
 	record.Binding, record.Told = relay.Binding{}, relay.Told{}
 	unproved(record, now)
-	return nil
 }
 
 // unproved makes a record one that nobody has proved.
 func unproved(record *relay.Account, now time.Time) {
-	record.State, record.StateReason, record.StateRule, record.StateSince = relay.AccountUnverified, "", "", now
+	record.State, record.StateReason, record.StateRule, record.StateSince = relay.AccountUnverified, missing(record), "", now
 	record.RetryAt, record.Card = time.Time{}, relay.Card{}
 	record.Down, record.Told = nil, relay.Told{}
 }
@@ -104,7 +111,9 @@ func (s *Service) replace(ctx context.Context, record *relay.Account, password r
 		return err
 	}
 	switch {
-	case record.State == relay.AccountUnverified || record.Version == before:
+	case record.State == relay.AccountUnverified:
+		record.StateReason = missing(record)
+	case record.Version == before:
 	case record.Settings.Equal(&old.Settings):
 		park(record, "the password was changed and is being tried", record.StateRule, now, now)
 	default:
@@ -179,6 +188,8 @@ func (s *Service) mayKeep(old, asked *relay.Settings, sealed []byte, password re
 	switch {
 	case asked.SignIn != relay.SignInPassword || password != "":
 		return nil
+	case len(sealed) == 0 && old.SignIn == relay.SignInPassword:
+		return nil // nobody has typed one yet
 	case len(sealed) == 0:
 		return fieldError("password", "A password is needed.")
 	case leadsElsewhere(old, asked):

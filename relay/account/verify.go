@@ -33,13 +33,18 @@ func (s *Service) Verify(ctx context.Context, id, by string) error {
 	if err := bound(v.account); err != nil {
 		return err
 	}
+	if missing(v.account) != "" {
+		return fieldError("password", "The password is not known yet: type it, or send the owner of %s a link to connect the mailbox.", v.account.Address)
+	}
 	return s.begin(v, v.plan())
 }
 
-// bound refuses a sign-in by an application's secret for an address that nobody bound
-// to its user: the secret opens every mailbox of the company.
+// bound refuses to prove an address that nobody bound to its user where a sign-in says
+// nothing about the address: an application's secret opens every mailbox of the company,
+// and in a mailbox that cannot be read no mail to oneself is found.
 func bound(a *relay.Account) error {
-	if a.SignIn != relay.SignInApp || a.Binding.Kind != relay.BindingNone {
+	open := a.SignIn == relay.SignInApp || onlySends(&a.Settings) && !unset(&a.Settings)
+	if !open || a.Binding.Kind != relay.BindingNone {
 		return nil
 	}
 	return fieldError("binding", "The address %s must first be bound to its user: an administrator maps it, or the user types the code that is mailed to it.", a.Address)

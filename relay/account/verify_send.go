@@ -73,7 +73,7 @@ func (v *verification) discover(ctx context.Context) (string, *problem) {
 	case err != nil:
 		return "", &problem{field: "address", message: "No servers could be found for this address: enter them by hand."}
 	}
-	if err := checkSettings(&found); err != nil {
+	if err := checkSettings(&found, false); err != nil {
 		return "", &problem{field: "address", message: "What was found for this address cannot be used: enter the servers by hand."}
 	}
 	a, changed, err := v.s.update(ctx, v.account.ID, func(a *relay.Account) bool {

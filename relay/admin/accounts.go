@@ -199,9 +199,6 @@ func (s accounts) save(ctx context.Context, rec *relay.Account, in api.AccountIn
 	if in.Password != nil {
 		password = relay.Secret(*in.Password)
 	}
-	if password == "" && len(rec.Password) == 0 && rec.SignIn == relay.SignInPassword {
-		return wrong("password", "A password is needed to sign in to the mail account.")
-	}
 	return s.writer.Save(ctx, rec, password)
 }
 

@@ -127,6 +127,11 @@ func (q *fakeQueue) Cancel(_ context.Context, id relay.ID, by string) error {
 	})
 }
 
+// Waits lets every message wait for its turn.
+func (*fakeQueue) Waits(context.Context, *relay.Message, *relay.State) []relay.Wait {
+	return []relay.Wait{{Lane: "account:a1", Reason: "sending rests: too many sign-ins", Until: time.UnixMilli(1_800_000_000_000)}}
+}
+
 // fakeAccounts seals passwords by writing something else, and verifies at once.
 type fakeAccounts struct {
 	dir    store.Directory

@@ -16,7 +16,7 @@ type Queue interface {
 	Usage() store.Usage
 }
 
-// Conductor changes how a waiting message goes on. Every method returns nil only
+// Conductor changes how a waiting message goes on. Every method with an error returns nil only
 // when the change is durable; store.ErrNotFound means that the message does not
 // wait any more, and a *Conflict says why the message cannot be changed in this
 // way now. by names the caller for the timeline.
@@ -25,6 +25,9 @@ type Conductor interface {
 	Release(ctx context.Context, id relay.ID, by string) error
 	Retry(ctx context.Context, id relay.ID, by string) error
 	Cancel(ctx context.Context, id relay.ID, by string) error
+	// Waits tells what stands in the way of a message that waits; nothing if its state
+	// says all there is to say.
+	Waits(ctx context.Context, m *relay.Message, s *relay.State) []relay.Wait
 }
 
 // Conflict refuses what does not fit how a thing stands now, such as releasing a

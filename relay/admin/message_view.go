@@ -6,7 +6,7 @@ import (
 	"github.com/relayd/relayd/store"
 )
 
-func viewMessage(r *store.Record) api.Message {
+func viewMessage(r *store.Record, waits []relay.Wait) api.Message {
 	m, s := r.Message, r.State
 	return api.Message{
 		ID: m.ID.String(), Kind: m.Kind.String(), Status: status(r),
@@ -14,6 +14,7 @@ func viewMessage(r *store.Record) api.Message {
 		Submitter: m.Submitter, Organisation: m.Organisation, Protocol: m.Protocol,
 		ReturnPath: m.Envelope.ReturnPath.String(), From: m.From.String(), MessageID: m.HeaderID, Size: m.Size,
 		Recipients: viewRecipients(m, s), Route: viewRoute(s.Route), Hold: viewHold(s.Hold), Copy: viewCopy(s.Copy),
+		Waits: viewWaits(waits),
 	}
 }
 
@@ -64,6 +65,14 @@ func viewHold(h *relay.Hold) *api.Hold {
 	return &api.Hold{Reason: h.Reason, Rule: h.Rule, Account: h.Account, By: h.By, Since: h.Since.UTC()}
 }
 
+func viewWaits(waits []relay.Wait) []api.Wait {
+	var out []api.Wait
+	for _, w := range waits {
+		out = append(out, api.Wait{Lane: w.Lane, Reason: w.Reason, Until: moment(w.Until)})
+	}
+	return out
+}
+
 func viewCopy(c relay.Copy) api.Copy {
 	return api.Copy{
 		Status: c.Status.String(), Account: c.Account, Folder: c.Folder, UID: c.UID,
@@ -71,8 +80,8 @@ func viewCopy(c relay.Copy) api.Copy {
 	}
 }
 
-func viewDetail(r *store.Record, events []relay.Event) api.MessageDetail {
-	out := api.MessageDetail{Message: viewMessage(r), Timeline: make([]api.Event, 0, len(events))}
+func viewDetail(r *store.Record, waits []relay.Wait, events []relay.Event) api.MessageDetail {
+	out := api.MessageDetail{Message: viewMessage(r, waits), Timeline: make([]api.Event, 0, len(events))}
 	for i := range events {
 		if events[i].Kind == relay.EventCopyKept {
 			continue

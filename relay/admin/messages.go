@@ -58,7 +58,7 @@ func (m messages) list(ctx context.Context, in *listMessages) (*listed[api.Messa
 	for i := range page.Records {
 		// The filter has done it; this makes an engine's mistake no leak.
 		if r := &page.Records[i]; who.reaches(r.Message.Organisation) {
-			out.Body.Items = append(out.Body.Items, viewMessage(r))
+			out.Body.Items = append(out.Body.Items, viewMessage(r, m.waits(ctx, r)))
 		}
 	}
 	if n := len(page.Records); page.More && n > 0 {
@@ -118,7 +118,15 @@ func (m messages) get(ctx context.Context, in *byID) (*detail, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &detail{Body: viewDetail(record, events)}, nil
+	return &detail{Body: viewDetail(record, m.waits(ctx, record), events)}, nil
+}
+
+// waits tells what stands in the way of a message.
+func (m messages) waits(ctx context.Context, r *store.Record) []relay.Wait {
+	if status(r) != "waiting" {
+		return nil
+	}
+	return m.conductor.Waits(ctx, r.Message, r.State)
 }
 
 // reach gets a message within the caller's reach. A text that is no id at all is

@@ -82,7 +82,6 @@ func TestAccountRules(t *testing.T) {
 		"taken address":      {with(func(a *api.AccountInput) { a.User, a.Organisation, a.Address = "", acme.ID, jane.Address }), 409, "body.address"},
 		"foreign domain":     {with(func(a *api.AccountInput) { a.Address = "joe@acme.example" }), 422, "body.address"},
 		"unowned domain":     {with(func(a *api.AccountInput) { a.Address = "joe@gmail.example" }), 422, "body.address"},
-		"no password":        {with(func(a *api.AccountInput) { a.Password = nil }), 422, "body.password"},
 		"port 0":             {with(func(a *api.AccountInput) { a.SMTP.Port = 0 }), 422, "body.smtp.port"},
 		"port 65536":         {with(func(a *api.AccountInput) { a.IMAP.Port = 65536 }), 422, "body.imap.port"},
 		"tls maybe":          {with(func(a *api.AccountInput) { a.IMAP.TLS = "maybe" }), 422, "body.imap.tls"},

@@ -168,15 +168,16 @@ func tourTokens(r *rig) {
 
 func tourMessages(r *rig, o api.Organisation) {
 	id := r.message(o.ID, relay.Deferred).String()
-	if list := read[api.List[api.Message]](r.ask("GET", "/messages?outcome=deferred&from=jane@acme.example", nil).is(200)); len(list.Items) != 1 || list.Items[0].Status != "waiting" {
+	if list := read[api.List[api.Message]](r.ask("GET", "/messages?outcome=deferred&from=jane@acme.example", nil).is(200)); len(list.Items) != 1 || list.Items[0].Status != "waiting" || len(list.Items[0].Waits) != 1 {
 		r.Errorf("messages %+v", list)
 	}
 	m := read[api.MessageDetail](r.ask("GET", "/messages/"+id, nil).is(200))
-	if len(m.Timeline) != 2 || m.Timeline[1].Results[0].Recipient != "bob@world.example" || m.Timeline[1].Peer.TLS != "TLS 1.3" || m.Recipients[0].Reply != "451 later" {
+	if len(m.Timeline) != 2 || m.Timeline[1].Results[0].Recipient != "bob@world.example" || m.Timeline[1].Peer.TLS != "TLS 1.3" || m.Recipients[0].Reply != "451 later" ||
+		m.Waits[0].Lane != "account:a1" || m.Waits[0].Reason == "" || m.Waits[0].Until == nil {
 		r.Errorf("message %+v", m)
 	}
 	held := read[api.MessageDetail](r.ask("POST", "/messages/"+id+"/hold", api.HoldInput{Reason: "ask Jane first"}).is(200))
-	if held.Status != "held" || held.Hold.Reason != "ask Jane first" || held.Hold.By != "test-" {
+	if held.Status != "held" || held.Hold.Reason != "ask Jane first" || held.Hold.By != "test-" || len(held.Waits) != 0 {
 		r.Errorf("held %+v", held.Hold)
 	}
 	r.ask("POST", "/messages/"+id+"/release", nil).is(200)

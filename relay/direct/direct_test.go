@@ -149,6 +149,28 @@ const (
 	inTLS   = "TLS\nC: EHLO relay.example\nS: 250-mx greets\nS: 250-PIPELINING\nS: 250 8BITMIME\n"
 )
 
+// Each new connection is told, with its end before the first dot; one that lay idle is
+// not.
+func TestConnectingIsTold(t *testing.T) {
+	t.Parallel()
+	f := setUp(t)
+	f.exchanger("192.0.2.1:25", hello+toBob+kept+toBob+kept)
+	var told []string
+	for range 2 {
+		del := delivery(&told, "bob@one.example")
+		del.Connecting = func() func() {
+			told = append(told, "begin")
+			return func() { told = append(told, "end") }
+		}
+		if got := results(t, del, f.d.Deliver(t.Context(), del)); got != "delivered 250 2.0.0 kept" {
+			t.Errorf("got %s", got)
+		}
+	}
+	if got := fmt.Sprint(told); got != "[begin end [0] [0]]" {
+		t.Errorf("told %s", got)
+	}
+}
+
 func TestDialogs(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -28,7 +28,10 @@ func (t *tour) talk(host string, addr netip.AddrPort) (met bool, err error) {
 	for {
 		reused := s != nil
 		if s == nil {
-			if s, err = t.d.connect(t.ctx, key); err != nil {
+			end := t.del.StartConnecting()
+			s, err = t.d.connect(t.ctx, key)
+			end()
+			if err != nil {
 				t.peer = relay.Peer{Host: host, Addr: addr.String()}
 				t.answer(t.open(t.recipients), err)
 				return false, err

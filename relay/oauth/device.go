@@ -21,6 +21,7 @@ type Device struct {
 	VerificationURL string // where
 	CompleteURL     string // the same with the code in it; empty if the vendor has none
 	Expires         time.Time
+	Ended           time.Time // zero while it waits
 	State           DeviceState
 	Err             error        // why it failed: the errors of Finish
 	Grant           *relay.Grant // once it is done
@@ -56,7 +57,6 @@ type device struct {
 	flow     *flow
 	code     relay.Secret
 	interval time.Duration
-	ended    time.Time
 	cancel   context.CancelFunc
 }
 
@@ -138,7 +138,7 @@ func (s *Service) roomForDevice(login string) error {
 // forgetDevices drops flows whose end nobody reads any more; the caller has s.mu.
 func (s *Service) forgetDevices(now time.Time) {
 	for id, d := range s.devices {
-		if d.State != DeviceWaiting && now.Sub(d.ended) > deviceKept {
+		if d.State != DeviceWaiting && now.Sub(d.Ended) > deviceKept {
 			delete(s.devices, id)
 		}
 	}
@@ -245,7 +245,7 @@ func (s *Service) endDevice(d *device, state DeviceState, g *relay.Grant, id ide
 	if err != nil && state == DeviceDone {
 		state = DeviceFailed
 	}
-	d.State, d.Err, d.Grant, d.ended = state, err, g, time.Now()
+	d.State, d.Err, d.Grant, d.Ended = state, err, g, time.Now()
 	d.Result.Confirmed, d.Result.Claim = id.address != "", id.claim
 }
 

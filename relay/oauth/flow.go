@@ -21,6 +21,7 @@ type BeginRequest struct {
 	Organisation string // of the account
 	Account      string // id; the account need not be there yet
 	Address      relay.Address
+	Shared       bool             // a shared mailbox: whoever consents is somebody else, and the account's loop mail has to prove the right
 	Login        string           // who asks: a session, or a one-time link; nobody else can finish it
 	Resources    []relay.Resource // none means mail
 	Candidate    bool             // a consent to be tried beside the one in force

@@ -338,6 +338,22 @@ func TestMicrosoftClaims(t *testing.T) {
 	}
 }
 
+// To a shared mailbox somebody else consents; whether he may use it his sign-in shows.
+func TestConsentForASharedMailbox(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.app(nil)
+	shared := func(q *BeginRequest) { q.Account, q.Address, q.Shared = "info", addressOf("info@acme.example"), true }
+	g, result, err := w.comeBack(w.begin(shared), "jane@acme.example", nil)
+	if err != nil || result.Confirmed || g.ID != "info" || g.Address != "" {
+		t.Errorf("%v, %+v, %+v", err, result, g)
+	}
+	w.vendor.set(func(v *vendorServer) { v.claims["email"] = nil })
+	if _, _, err := w.comeBack(w.begin(shared), "", nil); !errors.Is(err, ErrIdentity) {
+		t.Errorf("an answer that names nobody: %v", err)
+	}
+}
+
 func TestConsentWithoutRefreshToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

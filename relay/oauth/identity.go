@@ -64,6 +64,9 @@ func identifyByToken(m *realm, raw string, f *flow) (identity, error) {
 			other = value
 		}
 	}
+	if f.Shared && other != "" {
+		return identity{issuer: id.issuer}, nil
+	}
 	return identity{}, otherMailbox(f.address, other)
 }
 

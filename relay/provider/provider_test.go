@@ -2,6 +2,7 @@ package provider
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -104,6 +105,11 @@ func TestClassify(t *testing.T) {
 		{relay.AtMail, "imap", "550 5.4.5 unknown here", "default.message_permanent", relay.ActionFailMessage},
 		{relay.AtMail, "microsoft365", "550 5.7.30 Basic", "auth.basic_retired.microsoft", relay.ActionHoldAccount},
 		{relay.AtMail, "outlook_com", "550 5.7.30 Basic", "auth.basic_retired.microsoft", relay.ActionHoldAccount},
+		{relay.AtMail, "zoho", "553 Relaying disallowed as boss@other.example", "sender.denied_word", relay.ActionHoldSender},
+		{relay.AtAfterDot, "imap", "553 5.7.1 Relaying disallowed as boss@other.example", "sender.denied_word", relay.ActionHoldSender},
+		{relay.AtRcpt, "imap", "553 Relaying disallowed", "recipient.refused", relay.ActionFailRecipient}, // of the recipient, it may be
+		{relay.AtAfterDot, "exchange_onprem", "550 5.7.60 SMTP; Client does not have permissions to send as this sender", "sender.denied", relay.ActionHoldSender},
+		{relay.AtAfterDot, "microsoft365", "550 5.7.60 SMTP; Client does not have permissions to send as this sender", "sender.denied_code.microsoft", relay.ActionHoldSender},
 		{relay.AtIMAP, "imap", "NO [overquota] full", "default.imap", relay.ActionRetry}, // not even a response code
 		{relay.AtIMAP, "imap", "NO [OVERQUOTA] full", "copy.full", relay.ActionHoldAccount},
 		{relay.Where("elsewhere"), "imap", "550 no", "default.nothing", relay.ActionRetry},
@@ -112,6 +118,26 @@ func TestClassify(t *testing.T) {
 		if got.Rule != c.rule || got.Action != c.action {
 			t.Errorf("%s %s %q: %s %s, want %s %s", c.where, c.provider, c.line, got.Rule, got.Action, c.rule, c.action)
 		}
+	}
+}
+
+// TestRulesKnowEveryProvider: the id that an account without a preset has is one of
+// those that rules can name.
+func TestRulesKnowEveryProvider(t *testing.T) {
+	t.Parallel()
+	f, err := decode(replies)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{relay.ProviderIMAP, relay.ProviderGmail, relay.ProviderOffice365, relay.ProviderExchange} {
+		settings := relay.Settings{Provider: name}
+		if id := settings.Rules(); !slices.Contains(f.Providers, id) {
+			t.Errorf("%s goes by the rules of %q, which is no id", name, id)
+		}
+	}
+	settings := relay.Settings{Provider: relay.ProviderOffice365, Preset: "outlook_com"}
+	if id := settings.Rules(); id != "outlook_com" {
+		t.Errorf("the preset goes before: %q", id)
 	}
 }
 

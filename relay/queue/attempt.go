@@ -18,7 +18,7 @@ func (c *Conductor) attempt(ctx context.Context, t task) {
 		return
 	}
 	defer c.jobs.release(t.id, j)
-	a := c.deliver(ctx, j, d)
+	a := c.deliver(ctx, t, j, d)
 	c.tellLane(ctx, t, d, &a)
 	c.sched.done(t, time.Now())
 	c.conclude(j, d, &a)
@@ -112,7 +112,7 @@ func (c *Conductor) dotSent(j *job, id relay.ID, route relay.Route, recipients [
 }
 
 // deliver runs the deliverer of the route, or looks an unknown outcome up first.
-func (c *Conductor) deliver(ctx context.Context, j *job, d *relay.Delivery) relay.Attempt {
+func (c *Conductor) deliver(ctx context.Context, t task, j *job, d *relay.Delivery) relay.Attempt {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	j.mu.Lock()
@@ -141,7 +141,24 @@ func (c *Conductor) deliver(ctx context.Context, j *job, d *relay.Delivery) rela
 	}
 	defer content.Close()
 	d.Body = content
-	return c.deliverSafely(ctx, d, started)
+	broken := c.mayGiveWay(t, d, cancel)
+	a := c.deliverSafely(ctx, d, started)
+	if broken() {
+		gaveWay(&a)
+	}
+	return a
+}
+
+// mayGiveWay lets the scheduler break the attempt off while it makes a connection.
+// broken tells afterwards whether it did.
+func (c *Conductor) mayGiveWay(t task, d *relay.Delivery, breakOff func()) (broken func() bool) {
+	var last *connecting // an attempt makes one connection after the other
+	d.Connecting = func() func() {
+		made := c.sched.connect(t, breakOff, time.Now())
+		last = made
+		return func() { c.sched.connected(made) }
+	}
+	return func() bool { return last != nil && c.sched.gaveWay(last) }
 }
 
 // deliverSafely contains a panic: one bad message must not stop the others.
@@ -209,12 +226,12 @@ func (c *Conductor) tellLane(ctx context.Context, t task, d *relay.Delivery, a *
 	switch a.Trouble.Kind {
 	case relay.TroubleSlow:
 		trouble := *a.Trouble
-		trouble.Pause = c.sched.slow(t.lane, trouble.Pause, now)
+		trouble.Pause = c.sched.slow(t.lane, trouble.Pause, t.lane.why(&trouble), now)
 		a.Trouble = &trouble
 	case relay.TroublePark:
 		if err := c.o.Accounts.Park(context.WithoutCancel(ctx), d.Route.Account, *a.Trouble); err != nil {
 			c.o.Observer.Fault("park", d.Message.ID, err)
-			c.sched.slow(t.lane, a.Trouble.Pause, now) // until it can be parked its lane rests
+			c.sched.slow(t.lane, a.Trouble.Pause, t.lane.why(a.Trouble), now) // until it can be parked its lane rests
 		}
 	}
 }

@@ -104,13 +104,15 @@ func (c *Conductor) retryNow(ctx context.Context, j *job, by string) error {
 	if err := c.record(j, s, relay.Event{At: now, Kind: relay.EventRetry, By: by}); err != nil {
 		return err
 	}
+	// Planned first: where this message is the oldest of a lane that rests, no other one
+	// of it runs before.
+	c.plant(ctx, j.m, s, now)
 	if route, err := c.routeOf(ctx, j.m, s); err == nil {
 		for i := range s.Recipients {
 			c.sched.endRest(laneOf(route, j.m, i), now)
 		}
 	}
 	c.sched.endRest(laneKey{laneCopy, s.Copy.Account}, now)
-	c.plant(ctx, j.m, s, now)
 	return nil
 }
 

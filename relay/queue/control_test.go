@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,6 +32,41 @@ func TestRetryEndsTheRestOfTheMailbox(t *testing.T) {
 			synctest.Wait()
 			if k := st.store.state(id).Copy; k.Status != relay.CopyFiled {
 				t.Errorf("after the retry: %+v", k)
+			}
+		})
+	})
+}
+
+// A person who tries the mail of a resting account again, oldest first, gets it sent in
+// that order: the end of the rest lets no other message of it run before.
+func TestRetryOfTheOldestOfARestingLaneGoesFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var order []relay.ID
+		rests := true
+		st := newStage(t, throughAccount, func(ctx context.Context, d *relay.Delivery) relay.Attempt {
+			if rests {
+				a := answering(relay.Deferred, 421)(ctx, d)
+				a.Trouble = &relay.Trouble{Kind: relay.TroubleSlow, Pause: time.Hour}
+				return a
+			}
+			order = append(order, d.Message.ID)
+			return answering(relay.Delivered, 250)(ctx, d)
+		})
+		st.o.PerAccount = 1
+		st.run(func() {
+			var ids []relay.ID
+			for range 5 {
+				ids = append(ids, st.put(message("b.example")))
+				st.after(time.Millisecond)
+			}
+			rests = false
+			for _, id := range ids {
+				_ = st.c.Retry(context.Background(), id, "ann") // it may be sent by now
+			}
+			synctest.Wait()
+			if !slices.Equal(order, ids) {
+				t.Errorf("sent in the order %v, want %v", order, ids)
 			}
 		})
 	})

@@ -23,7 +23,7 @@ func (c *Conductor) copyToSent(ctx context.Context, t task) {
 	if err == nil {
 		c.sched.learn(t.lane, filed.Trouble == nil, now)
 		if filed.Trouble != nil {
-			c.sched.slow(t.lane, max(filed.Pause, filed.Trouble.Pause), now)
+			c.sched.slow(t.lane, max(filed.Pause, filed.Trouble.Pause), t.lane.why(filed.Trouble), now)
 		}
 	}
 	c.sched.done(t, now)

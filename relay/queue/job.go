@@ -65,6 +65,13 @@ func (t *jobTable) take(id relay.ID) *job {
 	return j
 }
 
+// peek gives the job of a message if there is one; the caller does not own it.
+func (t *jobTable) peek(id relay.ID) *job {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.jobs[id]
+}
+
 func (t *jobTable) release(id relay.ID, j *job) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -60,10 +60,12 @@ type lane struct {
 	limit     int // attempts at one time, once the lane is proven
 	active    int
 	proven    bool          // the last attempt reached its peer; until then one attempt at a time
+	doubted   bool          // the last attempt did not reach its peer
 	width     int           // attempts at one time that it has earned so far
 	queued    bool          // stands in the scheduler's ring of runnable lanes
 	restUntil time.Time     // trouble of the whole lane
 	rest      time.Duration // the last rest, doubled at each repetition
+	resting   string        // why it rests, in plain words
 	turns     []*turn       // submitters with ready tasks, in the order of their turns
 	bySender  map[string]*turn
 	ready     int
@@ -131,11 +133,18 @@ func (l *lane) ring() ring {
 	case l.proven:
 		return ringProven
 	case l.key.kind == laneAccount:
-		return ringAccounts
+		return either(l.doubted, ringDoubtedAccounts, ringAccounts)
 	case l.key.kind == laneDomain:
-		return ringDomains
+		return either(l.doubted, ringDoubtedDomains, ringDomains)
 	}
-	return ringMailboxes
+	return either(l.doubted, ringDoubtedMailboxes, ringMailboxes)
+}
+
+func either(is bool, a, b ring) ring {
+	if is {
+		return a
+	}
+	return b
 }
 
 // idle reports whether the lane holds nothing and can be forgotten.
@@ -152,7 +161,8 @@ const (
 // slow lets the lane rest for at least pause. After it one attempt finds out whether
 // the trouble is over. Attempts that ran beside each other met the same trouble: it is
 // doubled once for all of them.
-func (l *lane) slow(now time.Time, pause time.Duration) {
+func (l *lane) slow(now time.Time, pause time.Duration, why string) {
+	l.resting = why
 	l.proven, l.width = false, 1
 	pause = min(max(pause, minRest), maxRest)
 	if resting := l.restUntil.Sub(now); resting > 0 {
@@ -164,13 +174,29 @@ func (l *lane) slow(now time.Time, pause time.Duration) {
 	l.restUntil = now.Add(l.rest)
 }
 
+// why says for people why the lane rests: what the trouble is, with the peer's words if
+// they can only be about the lane's own mail. A destination gets mail of many senders,
+// and what was said about one of them is not for the others.
+func (l *lane) why(t *relay.Trouble) string {
+	reply := t.Reply.String()
+	switch {
+	case l.key.kind == laneDomain && t.Hint == "":
+		return "the destination is in trouble"
+	case l.key.kind == laneDomain, reply == "":
+		return t.Hint
+	case t.Hint == "":
+		return reply
+	}
+	return t.Hint + " (" + reply + ")"
+}
+
 // learn notes whether an attempt reached its peer. Success widens the lane and ends the
 // doubling of rests.
 func (l *lane) learn(reached bool) {
 	if !l.key.hasPeer() {
 		return
 	}
-	l.proven = reached
+	l.proven, l.doubted = reached, !reached
 	if !reached {
 		l.width = 1
 		return

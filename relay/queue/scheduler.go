@@ -12,6 +12,8 @@ import (
 // each gets its turn however much waits in the others. Those that are not proven have
 // rings of their own, and the rings take turns: however many dead peers stand in one,
 // nobody has to look past them, and dead destinations do not keep accounts waiting.
+// Whether a peer answered is remembered when its lane is gone, so that neither those who
+// always do nor those of whom nothing is known wait behind those who did not.
 type scheduler struct {
 	mu      sync.Mutex
 	lanes   map[laneKey]*lane
@@ -20,22 +22,30 @@ type scheduler struct {
 	rings   [ringCount][]*lane // lanes that may run, each at most once
 	turn    ring               // the one that is asked first
 	active  int
-	limit   int            // attempts at one time, in all
-	running [ringCount]int // by the ring of their lanes when they began
-	limits  map[laneKind]int
-	wake    chan struct{} // has a value when the earliest time or the ring changed
-	closed  bool
+	limit   int              // attempts at one time, in all
+	running [ringCount]int   // by the ring of their lanes when they began
+	known   map[laneKey]bool // of lanes that are gone: whether the last attempt reached the peer
+
+	connecting [ringCount][]*connecting // attempts that make connections, oldest first
+	leaving    [ringCount]int           // of them, those that are broken off
+	limits     map[laneKind]int
+	wake       chan struct{} // has a value when the earliest time or the ring changed
+	closed     bool
 }
 
 // ring is a row of lanes that may run.
 type ring int
 
-// The rings: of proven lanes, and by kind of those that are not.
+// The rings: of proven lanes, and by kind of those that are not: where no attempt was
+// made yet, and where the last one did not reach its peer.
 const (
 	ringProven ring = iota
 	ringAccounts
 	ringDomains
 	ringMailboxes
+	ringDoubtedAccounts
+	ringDoubtedDomains
+	ringDoubtedMailboxes
 	ringCount
 )
 
@@ -43,10 +53,14 @@ const (
 // many peers are dead, the living ones find places, and those of another kind as well.
 func (r ring) share() int {
 	switch r {
-	case ringAccounts, ringDomains:
-		return 30
+	case ringAccounts:
+		return 40
+	case ringDomains:
+		return 20
 	case ringMailboxes:
-		return 15
+		return 10
+	case ringDoubtedAccounts, ringDoubtedDomains, ringDoubtedMailboxes:
+		return 5
 	}
 	return 100
 }
@@ -59,6 +73,7 @@ func (s *scheduler) full(r ring) bool {
 func newScheduler(o *Options) *scheduler {
 	return &scheduler{
 		lanes: make(map[laneKey]*lane),
+		known: make(map[laneKey]bool),
 		limit: o.Attempts,
 		limits: map[laneKind]int{
 			laneAccount: o.PerAccount, laneDomain: o.PerDestination,
@@ -92,8 +107,11 @@ func (s *scheduler) next(now time.Time) (t task, ok bool, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.turnClock(now)
-	if s.closed || s.active >= s.limit {
+	if s.closed {
 		return task{}, false, 0
+	}
+	if s.active >= s.limit {
+		return task{}, false, s.relieve(now)
 	}
 	first := s.turn
 	s.turn = (s.turn + 1) % ringCount
@@ -102,7 +120,7 @@ func (s *scheduler) next(now time.Time) (t task, ok bool, wait time.Duration) {
 			return s.start(l, now), true, 0
 		}
 	}
-	return task{}, false, s.untilNext(now)
+	return task{}, false, sooner(s.untilNext(now), s.relieve(now))
 }
 
 // pick takes the next lane that may run out of a ring, or gives nil. No lane becomes
@@ -149,11 +167,11 @@ func (s *scheduler) done(t task, now time.Time) {
 }
 
 // slow lets a lane rest because of trouble that concerns all of it, and tells for how
-// long.
-func (s *scheduler) slow(l *lane, pause time.Duration, now time.Time) time.Duration {
+// long. why is for people.
+func (s *scheduler) slow(l *lane, pause time.Duration, why string, now time.Time) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l.slow(now, pause)
+	l.slow(now, pause, why)
 	s.rests.push(resting{until: l.restUntil.UnixNano(), lane: l})
 	s.signal()
 	return l.restUntil.Sub(now)
@@ -229,16 +247,36 @@ func (s *scheduler) lane(key laneKey) *lane {
 	l := s.lanes[key]
 	if l == nil {
 		l = newLane(key, s.limits[key.kind])
+		if reached, known := s.known[key]; known {
+			l.proven, l.doubted = reached, !reached
+			delete(s.known, key)
+		}
 		s.lanes[key] = l
 	}
 	return l
 }
 
+// forget keeps of a lane no more than whether its peer answered.
 func (s *scheduler) forget(l *lane) {
-	if s.lanes[l.key] == l {
-		delete(s.lanes, l.key)
+	if s.lanes[l.key] != l {
+		return
 	}
+	delete(s.lanes, l.key)
+	if !l.key.hasPeer() || !l.proven && !l.doubted {
+		return
+	}
+	if len(s.known) >= maxKnown {
+		for any := range s.known {
+			delete(s.known, any)
+			break
+		}
+	}
+	s.known[l.key] = l.proven
 }
+
+// maxKnown is of how many lanes it is remembered, some 15 MB, whether their peers
+// answered. Of more than that some are taken for new ones.
+const maxKnown = 100_000
 
 // enter puts a lane into its ring if it may run.
 func (s *scheduler) enter(l *lane, now time.Time) {

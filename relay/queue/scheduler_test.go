@@ -172,7 +172,7 @@ func TestDeadPeersLeaveRoomForTheLiving(t *testing.T) {
 	s.prove(living)
 	s.put("x", living, 3)
 	got, ok := s.take()
-	if dead != 30 || !ok || got.lane.key != living {
+	if dead != 20 || !ok || got.lane.key != living {
 		t.Errorf("%d attempts at dead peers; the living lane runs: %v", dead, ok)
 	}
 	others := []laneKey{{laneAccount, "new"}, {laneCopy, "new"}, {laneReport, ""}}
@@ -200,7 +200,7 @@ func TestTroubledLaneRestsLongerEachTime(t *testing.T) {
 		if !ok {
 			t.Fatal("the lane does not run")
 		}
-		s.slow(got.lane, 5*time.Minute, s.now)
+		s.slow(got.lane, 5*time.Minute, "busy", s.now)
 		s.done(got, s.now)
 		s.add(task{id: got.id}, key, time.Time{}, s.now)
 		if _, ok, wait := s.scheduler.next(s.now); ok || wait != want {
@@ -302,7 +302,7 @@ func TestAttemptsBesideEachOtherDoubleARestOnce(t *testing.T) {
 			running = append(running, got)
 		}
 		for _, got := range running {
-			s.slow(got.lane, 5*time.Minute, s.now)
+			s.slow(got.lane, 5*time.Minute, "busy", s.now)
 			s.done(got, s.now)
 		}
 		if _, ok, wait := s.scheduler.next(s.now); ok || wait != want {

@@ -44,6 +44,8 @@ type want struct {
 	cred   *relay.Credentials
 	limits relay.Limits // of the provider: connections, and messages on each
 	fresh  bool         // a new one
+
+	connecting func() (end func()) // is told when one is made
 }
 
 // connections is how many of them the account may have.
@@ -124,7 +126,9 @@ func (p *pool) pick(w want) (picked, error) {
 
 // fill uses the room that pick reserved.
 func (p *pool) fill(ctx context.Context, w want, epoch int) (*session, error) {
+	end := w.connecting()
 	s, err := p.connect(ctx, w.cred)
+	end()
 	if err != nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()

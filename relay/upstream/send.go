@@ -32,7 +32,7 @@ func (a *attempt) send(ctx context.Context, batch []int) (smtpwire.Receipt, erro
 // again with a new one.
 func (a *attempt) connection(ctx context.Context, fresh bool) (*session, error) {
 	for {
-		s, err := a.d.pool.take(ctx, want{a.cred, a.limits, fresh})
+		s, err := a.d.pool.take(ctx, want{a.cred, a.limits, fresh, a.del.StartConnecting})
 		var refusal *smtpwire.ClientError
 		if err == nil || !errors.As(err, &refusal) {
 			return s, err

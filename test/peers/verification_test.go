@@ -78,7 +78,8 @@ func (r *relayd) checkVerified(t *testing.T, home *provider, who person, good []
 			t.Errorf("verification with %v: %d, %s", change, code, errs)
 		}
 		for _, step := range v.Steps {
-			if step.State != "done" {
+			// A mailbox in which nothing was ever sent has no folder to try yet.
+			if step.State != "done" && step.Name != "sent.append" {
 				t.Errorf("%s: %s: %s", step.Name, step.State, step.Detail)
 			}
 		}

@@ -1,6 +1,7 @@
 package programtest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -28,13 +29,15 @@ const (
 
 // Account is a verified account of a user.
 type Account struct {
-	Local string   // of its address, in Domain
-	SMTP  net.Addr // where it submits
-	IMAP  net.Addr // where its mailbox is; nil if it has none
-	TLS   relay.TLSMode
-	Roots []byte // PEM of the authority of its servers; nil without TLS
+	Local string        // of its address, in Domain
+	SMTP  net.Addr      // where it submits
+	IMAP  net.Addr      // where its mailbox is; nil if it has none
+	TLS   relay.TLSMode // of SMTP, and of IMAP if IMAPTLS is empty
+	Roots []byte        // PEM of the authority of its servers; nil without TLS
 
-	FilesSent bool // its provider puts a copy into Sent itself
+	IMAPTLS   relay.TLSMode
+	Preset    string // whose limits and reply rules hold; may be empty
+	FilesSent bool   // its provider puts a copy into Sent itself
 }
 
 // Address is the account's address.
@@ -191,7 +194,7 @@ func recordAccount(ctx context.Context, d store.Directory, box *secretbox.Box, a
 	now := time.Now()
 	return put(ctx, d.Accounts(), &relay.Account{
 		ID: id, Organisation: "org", User: user, Address: a.Address(),
-		Settings: relay.Settings{Provider: relay.ProviderIMAP, SMTP: a.server(a.SMTP), IMAP: a.server(a.IMAP)},
+		Settings: relay.Settings{Provider: relay.ProviderIMAP, Preset: a.Preset, SMTP: server(a.SMTP, a.TLS), IMAP: server(a.IMAP, cmp.Or(a.IMAPTLS, a.TLS))},
 		Password: box.Seal("account", id, "password", []byte(password)), Version: 1,
 		State: relay.AccountVerified, StateSince: now, Card: relay.Card{
 			VerifiedAt: now, SentFolder: "Sent", FilesSent: a.FilesSent, KeepsFrom: true, KeepsHeaderID: true,
@@ -205,16 +208,12 @@ func AccountID(number int) string { return fmt.Sprintf("acc%03d", number) }
 // Password is what every account signs in with.
 func Password() string { return password }
 
-func (a *Account) server(addr net.Addr) relay.Server {
+func server(addr net.Addr, mode relay.TLSMode) relay.Server {
 	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
 		return relay.Server{}
 	}
-	mode := a.TLS
-	if mode == "" {
-		mode = relay.TLSNone
-	}
-	return relay.Server{Host: tcp.IP.String(), Port: tcp.Port, TLS: mode}
+	return relay.Server{Host: tcp.IP.String(), Port: tcp.Port, TLS: cmp.Or(mode, relay.TLSNone)}
 }
 
 func put[T any](ctx context.Context, table store.Table[T], record *T) error {

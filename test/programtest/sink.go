@@ -24,6 +24,8 @@ type Sink struct {
 	// Wait is called before each final answer; it may be nil.
 	Wait func()
 
+	script Script
+
 	// Moody makes it defer some senders and recipients, and hang up before and after it
 	// took a message, by chance.
 	Moody atomic.Bool
@@ -56,11 +58,16 @@ func StartSink(tb testing.TB, wait func()) *Sink {
 // StartSinkAt is StartSink at an address.
 func StartSinkAt(tb testing.TB, address string, wait func()) *Sink {
 	tb.Helper()
+	return startSink(tb, address, wait, Script{})
+}
+
+func startSink(tb testing.TB, address string, wait func(), script Script) *Sink {
+	tb.Helper()
 	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s := &Sink{listener: l, Wait: wait, ended: make(chan struct{}), open: map[net.Conn]struct{}{}, news: make(chan struct{})}
+	s := &Sink{listener: l, Wait: wait, script: script, ended: make(chan struct{}), open: map[net.Conn]struct{}{}, news: make(chan struct{})}
 	s.served.Go(s.accept)
 	tb.Cleanup(s.close)
 	return s
@@ -124,9 +131,15 @@ func (s *Sink) serve(c net.Conn) {
 		<-s.ended
 		return
 	}
+	c = s.script.line(c)
 	r, w := bufio.NewReader(c), bufio.NewWriter(c)
 	var e envelope
-	s.say(w, "220 sink.example ESMTP")
+	if answered, goOn := s.act(AtGreeting, "", w); !goOn {
+		_ = w.Flush() // nobody may be there any more
+		return
+	} else if !answered {
+		s.say(w, "220 sink.example ESMTP")
+	}
 	for {
 		if r.Buffered() == 0 && w.Flush() != nil {
 			return
@@ -148,8 +161,15 @@ func (s *Sink) obey(line string, e *envelope, r *bufio.Reader, w *bufio.Writer) 
 	case "EHLO":
 		s.say(w, "250-sink.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250 AUTH PLAIN")
 	case "AUTH":
+		if answered, goOn := s.act(AtAuth, rest, w); answered {
+			return goOn
+		}
 		s.say(w, "235 2.7.0 welcome")
 	case "MAIL":
+		*e = envelope{}
+		if answered, goOn := s.act(AtMail, path(rest), w); answered {
+			return goOn
+		}
 		*e = envelope{from: path(rest)}
 		if s.Down.Load() || s.mood(20) {
 			*e = envelope{}
@@ -193,9 +213,17 @@ func (s *Sink) take(e *envelope, r *bufio.Reader, w *bufio.Writer) bool {
 	if err != nil || s.mood(25) {
 		return false
 	}
+	if answered, goOn := s.act(AtDot, e.from, w); answered {
+		*e = envelope{}
+		return goOn
+	}
 	header, body, _ := bytes.Cut(content, []byte("\r\n\r\n"))
 	s.note(Arrival{HeaderID: field(header, "message-id:"), From: e.from, To: e.to, Sum: sha256.Sum256(body), Whole: sha256.Sum256(content), At: time.Now()})
+	from := e.from
 	*e = envelope{}
+	if answered, goOn := s.act(AtTaken, from, w); answered {
+		return goOn
+	}
 	if s.Wait != nil {
 		s.Wait()
 	}

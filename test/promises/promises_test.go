@@ -39,6 +39,7 @@ func promises() map[string][]proof {
 			{"test/crash", "TestTortureMoodyUpstreamUnderKills"},
 			{"test/peers", "TestPasswordChangesAtTheProvider"},
 			{"test/peers", "TestOneRecipientIsRefused"},
+			{"test/accounts", "TestBrokenAccountsDelayNoOthers"},
 			{"relay/queue", "TestParkedAccountHoldsMailUntilItReturns"},
 			{"relay/queue", "TestDeferredMailFollowsTheScheduleAndEndsAsDSN"},
 		},
@@ -61,6 +62,9 @@ func promises() map[string][]proof {
 		"G6": {
 			{"test/promises", "TestG6HangingProviderDelaysNoOtherAccount"},
 			{"test/promises", "TestG6HangingDestinationDelaysNoOther"},
+			{"test/accounts", "TestBrokenAccountsDelayNoOthers"},
+			{"test/accounts", "TestMoreSilentAccountsThanPlaces"},
+			{"relay/queue", "TestSilentAccountsDelayNoOther"},
 			{"relay/sent", "TestOneSlowAccountDelaysNobody"},
 		},
 		// Memory, files, goroutines and disk have limits.

@@ -77,7 +77,7 @@ func (s *Server) signIn(w http.ResponseWriter, r *http.Request) (session, bool) 
 		s.challenge(w, r)
 		return session{}, false
 	}
-	if f, ok := s.faults.strike(AtSignIn, false, owner.Address, owner.Login); ok {
+	if f, ok := s.strike(r.Context(), AtSignIn, false, owner.Address, owner.Login); ok {
 		if s.apply(w, r, f) {
 			return session{}, false
 		}

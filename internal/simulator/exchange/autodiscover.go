@@ -85,7 +85,7 @@ func (s *Server) serveDiscoverJSON(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The service takes GET only.", http.StatusMethodNotAllowed)
 		return
 	}
-	if f, ok := s.faults.strike(AtDiscoverJSON, false, address); ok && s.applyOutside(w, r, f) {
+	if f, ok := s.strike(r.Context(), AtDiscoverJSON, false, address); ok && s.applyOutside(w, r, f) {
 		return
 	}
 	protocol := query["protocol"]
@@ -138,7 +138,7 @@ func (s *Server) serveAutodiscover(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if f, ok := s.faults.strike(AtAutodiscover, false, who.owner.Address, who.owner.Login); ok && s.applyOutside(w, r, f) {
+	if f, ok := s.strike(r.Context(), AtAutodiscover, false, who.owner.Address, who.owner.Login); ok && s.applyOutside(w, r, f) {
 		return
 	}
 	if r.Method != http.MethodPost {

@@ -1,6 +1,8 @@
 package exchange
 
 import (
+	"context"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -20,6 +22,7 @@ const (
 // The operations that take faults most often.
 const (
 	AtCreateItem Place = "CreateItem"
+	AtSendItem   Place = "SendItem"
 	AtFindItem   Place = "FindItem"
 	AtGetItem    Place = "GetItem"
 	AtGetFolder  Place = "GetFolder"
@@ -27,15 +30,17 @@ const (
 )
 
 // Fault makes something go wrong. Of what it says the first holds: Hangup, then
-// Status, then Code.
+// Answer, Status and Code.
 type Fault struct {
 	At    Place
 	Times int    // how often; 0 means until ClearFaults
 	Who   string // address or login of the mailbox concerned; empty means any
-	After bool   // an operation's work is done first: what was sent is sent and stored
+	After bool   // an operation's work is done first: what was sent is sent and stored; one that fails by itself is left alone
 
 	Delay  time.Duration // before anything else; a client that leaves meanwhile ends the request there
 	Hangup bool          // closes the connection instead of answering
+
+	Answer func(w http.ResponseWriter) // answers in a way of its own
 
 	// Status answers with this HTTP status and Body. 401 comes with the list of
 	// schemes, 503 and 429 with RetryAfter if that is set.
@@ -68,6 +73,15 @@ func (f *faults) clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.list = nil
+}
+
+// strike gives the fault that is due: of those that were injected here, else of
+// those of the provider around.
+func (s *Server) strike(ctx context.Context, at Place, after bool, names ...string) (Fault, bool) {
+	if f, ok := s.faults.strike(at, after, names...); ok || s.options.Strike == nil {
+		return f, ok
+	}
+	return s.options.Strike(ctx, at, after, names...)
 }
 
 // strike gives the first fault for the place, the moment and one of the names, and

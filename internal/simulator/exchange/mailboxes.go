@@ -13,6 +13,9 @@ var ErrNoMailbox = errors.New("no such mailbox")
 // ErrNoItem says that the folder does not hold the item, or no longer.
 var ErrNoItem = errors.New("no such item")
 
+// ErrQuota says that a mailbox may send no more for the time being.
+var ErrQuota = errors.New("the mailbox has used up what it may send")
+
 // Mailboxes is whose mail the server keeps. A folder is named by its distinguished
 // id: inbox, sentitems, drafts, outbox, deleteditems or junkemail. An address is
 // that of an Owner. The methods may be called from several goroutines.
@@ -21,7 +24,8 @@ type Mailboxes interface {
 	// in upper or lower case. ErrNoMailbox means that there is none.
 	Find(ctx context.Context, name string) (Owner, error)
 	// Deliver hands a message on to its recipients, those of the server and those
-	// elsewhere. The copy for the sender's own folder is not its task.
+	// elsewhere. The copy for the sender's own folder is not its task. ErrQuota means
+	// that nothing was sent.
 	Deliver(ctx context.Context, m Mail) error
 	// Put keeps a message in a folder and gives its id there.
 	Put(ctx context.Context, address, folder string, m Item) (id string, err error)

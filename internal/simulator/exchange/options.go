@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -26,9 +27,14 @@ type Options struct {
 	BaseURL string
 	// Impersonators are addresses of owners that may act as any other.
 	Impersonators []string
-	MaxRequest    int64        // bytes of a request; 0 means DefaultMaxRequest
-	MaxMessage    int64        // bytes of a message; 0 means DefaultMaxMessage
-	Logger        *slog.Logger // nil logs nothing
+	// Strike gives a fault of the provider around this server: for a place, before or
+	// after its work is done, and the names concerned. nil means that there are none
+	// beside those of Inject.
+	Strike func(ctx context.Context, at Place, after bool, names ...string) (Fault, bool)
+
+	MaxRequest int64        // bytes of a request; 0 means DefaultMaxRequest
+	MaxMessage int64        // bytes of a message; 0 means DefaultMaxMessage
+	Logger     *slog.Logger // nil logs nothing
 }
 
 const (
@@ -64,6 +70,9 @@ const (
 	Negotiate Scheme = "Negotiate"
 )
 
+// Schemes are all of them.
+func Schemes() []Scheme { return []Scheme{NTLM, Basic, Negotiate} }
+
 func (o *Options) fill() error {
 	if o.Mailboxes == nil {
 		o.Mailboxes = NewMemory()
@@ -81,7 +90,7 @@ func (o *Options) fill() error {
 		o.Schemes = []Scheme{NTLM, Basic}
 	}
 	for _, s := range o.Schemes {
-		if !slices.Contains([]Scheme{NTLM, Basic, Negotiate}, s) {
+		if !slices.Contains(Schemes(), s) {
 			return fmt.Errorf("there is no scheme %q", s)
 		}
 	}

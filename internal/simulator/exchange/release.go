@@ -20,6 +20,15 @@ const (
 	ExchangeSE      Release = "ExchangeSE"
 )
 
+// Releases are all of them, the oldest first.
+func Releases() []Release {
+	var names []Release
+	for _, b := range builds() {
+		names = append(names, b.release)
+	}
+	return names
+}
+
 // build is how a release numbers itself in ServerVersionInfo.
 type build struct {
 	release                    Release

@@ -205,6 +205,8 @@ func (s *Server) apply(w http.ResponseWriter, r *http.Request, f Fault) bool {
 	switch {
 	case f.Hangup:
 		panic(http.ErrAbortHandler) // as in running
+	case f.Answer != nil:
+		f.Answer(w)
 	case f.Status == http.StatusUnauthorized:
 		s.challenge(w, r)
 	case f.Status != 0:

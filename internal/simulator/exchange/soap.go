@@ -144,11 +144,11 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, o operation, c *cal
 		targets = list.nodes
 	}
 	names := []string{c.owner.Address, c.owner.Login}
-	before, struck := s.faults.strike(Place(o.name), false, names...)
+	before, struck := s.strike(c.context, Place(o.name), false, names...)
 	if struck && s.apply(w, r, before) {
 		return
 	}
-	results := messages("ResponseMessages")
+	results, done := messages("ResponseMessages"), true
 	for _, t := range targets {
 		var found []*node
 		var err error
@@ -159,10 +159,15 @@ func (s *Server) run(w http.ResponseWriter, r *http.Request, o operation, c *cal
 		}
 		results.add(o.result(found, err))
 		if err != nil {
+			done = false
 			s.options.Logger.Info("operation failed", "operation", o.name, "mailbox", c.owner.Address, "error", err)
 		}
 	}
-	if after, ok := s.faults.strike(Place(o.name), true, names...); ok {
+	if !done {
+		s.send(w, messages(o.name+"Response", results))
+		return
+	}
+	if after, ok := s.strike(c.context, Place(o.name), true, names...); ok {
 		if s.apply(w, r, after) {
 			return
 		}
@@ -205,6 +210,8 @@ func asResponse(err error) *responseError {
 		return e
 	case errors.Is(err, ErrNoMailbox):
 		return &responseError{"ErrorNonExistentMailbox", "The SMTP address has no mailbox associated with it."}
+	case errors.Is(err, ErrQuota):
+		return &responseError{"ErrorSubmissionQuotaExceeded", "The account has exceeded its submission quota."}
 	case errors.Is(err, ErrNoItem):
 		return &responseError{"ErrorItemNotFound", "The specified object was not found in the store."}
 	}

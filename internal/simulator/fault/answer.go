@@ -17,7 +17,7 @@ func (f Fault) Answer(w http.ResponseWriter, refuse Refusal) {
 	if f.Hangup {
 		panic(http.ErrAbortHandler) // net/http closes the connection without an answer
 	}
-	status, code, text := splitReply(f.Reply)
+	status, code, text := f.WebReply()
 	if f.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(f.RetryAfter/time.Second)))
 	}
@@ -40,9 +40,10 @@ func (f Fault) Answer(w http.ResponseWriter, refuse Refusal) {
 	}
 }
 
-// splitReply reads "429 TooManyRequests: slow down".
-func splitReply(reply string) (status int, code, text string) {
-	number, rest, _ := strings.Cut(reply, " ")
+// WebReply takes a reply such as "429 TooManyRequests: slow down" apart. The status
+// is 0 where it is none.
+func (f Fault) WebReply() (status int, code, text string) {
+	number, rest, _ := strings.Cut(f.Reply, " ")
 	status, err := strconv.Atoi(number)
 	if err != nil || status < 200 || status > 599 {
 		return 0, "", ""

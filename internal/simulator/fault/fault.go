@@ -46,6 +46,11 @@ const (
 	AtGmailSend    Place = "gmail send"        // messages/send, before anything is stored
 	AfterGmailSend Place = "gmail send stored" // messages/send, after the message was stored
 	AtGmailRead    Place = "gmail read"        // every other request to the Gmail API
+	AtEWSSignIn    Place = "ews sign-in"       // a request to Exchange whose sign-in is right
+	AtEWSSend      Place = "ews send"          // CreateItem and SendItem, before anything is stored
+	AfterEWSSend   Place = "ews send stored"   // the same, after the message was stored
+	AtEWSRead      Place = "ews read"          // every other operation of EWS
+	AtAutodiscover Place = "autodiscover"      // Autodiscover, in both forms
 )
 
 // Places are all of them, in the order of this file.
@@ -54,6 +59,7 @@ func Places() []Place {
 		AtAuth, AtMail, AtRcpt, AtData, AfterData, AtLogin, AtList, AtSearch, AtAppend, AfterAppend,
 		AtSMTPDial, AtIMAPDial, AtMXDelivery, AtAuthorize, AtToken, AtDevice, AtRevoke,
 		AtGraphSend, AfterGraphSend, AtGraphRead, AtGmailSend, AfterGmailSend, AtGmailRead,
+		AtEWSSignIn, AtEWSSend, AfterEWSSend, AtEWSRead, AtAutodiscover,
 	}
 }
 
@@ -69,7 +75,7 @@ type Fault struct {
 	Delay  time.Duration // passes before anything else happens
 
 	// What follows is for the web alone.
-	RetryAfter time.Duration // a Retry-After field in whole seconds
+	RetryAfter time.Duration // a Retry-After field in whole seconds; in a SOAP fault BackOffMilliseconds
 	Body       string        // the body as it is, instead of one in the provider's form
 	BodySize   int64         // so many octets of body; at most MaxBodySize
 	Location   string        // redirects there
