@@ -133,8 +133,12 @@ func (s *scene) prepareConsent(provider, vendor string) {
 func (s *scene) prepareApp(provider, vendor, kind, signIn string) (app string) {
 	s.t.Helper()
 	e := s.provider.OAuthEndpoints()
+	tenant := "" // of Microsoft alone, and needed only where an application opens every mailbox
+	if kind == "app_only" {
+		tenant = "7f1c2d3e-4b5a-6978-8897-a6b5c4d3e2f1"
+	}
 	app = call[api.App](s, "POST", "/apps", map[string]any{
-		"organisation": s.org, "name": "relayd", "vendor": vendor, "kind": kind, "client_id": clientID, "secret": clientSecret,
+		"organisation": s.org, "name": "relayd", "vendor": vendor, "kind": kind, "client_id": clientID, "secret": clientSecret, "tenant": tenant,
 		"endpoints": map[string]any{
 			"auth": e.Authorize, "token": e.Token, "device": e.Device, "revoke": e.Revoke, "admin_consent": e.AdminConsent,
 			"graph": s.provider.HTTPSURL() + "/v1.0", "gmail": s.provider.HTTPSURL(),

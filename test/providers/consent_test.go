@@ -124,7 +124,8 @@ func (s *scene) linkOf(text string) string {
 func TestConsentIsTakenBack(t *testing.T) {
 	t.Parallel()
 	hook := &hook{}
-	s := newScene(t, simulator.Office365(), map[string]any{"fall_back": "direct", "tell_after": "1s"}, hook.onHTTPS())
+	s := newScene(t, simulator.Office365(), map[string]any{"fall_back": "direct", "tell_after": "1s"}, hook.onHTTPS(),
+		with("queue", "{per_account: 1}")) // side by side, what left first need not arrive first
 	s.prepareConsent("office365", "microsoft")
 	account := s.person(jane, "")
 	s.connect(account, jane)

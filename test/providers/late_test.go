@@ -15,8 +15,8 @@ import (
 func TestProviderFilesLate(t *testing.T) {
 	t.Parallel()
 	how := simulator.Zoho()
-	how.SentDelay = 13 * time.Second // a verification waits for 10
-	s := newScene(t, how, nil, with("sent", "{retry: [1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s], recheck: 16s}"))
+	how.SentDelay = 18 * time.Second // a verification waits for 10, and looks rarely
+	s := newScene(t, how, nil, with("sent", "{retry: [1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s], recheck: 22s}"))
 	s.prepare(map[string]any{"provider": "imap", "preset": "zoho"})
 	account := s.person(jane, oldPassword)
 	s.mustVerify(account)

@@ -9,35 +9,49 @@ import (
 
 // app --SMTP--> relayd --SMTP, IMAP--> office365
 //
-// The provider ends access tokens before their time: before a message is sent, and
-// before its copy is looked for. Each time one new token is fetched, and the account
-// stays as it is.
+// The provider ends an access token before its time: before a message is sent, before
+// its copy is looked for, before the account is proved again. One new token is fetched,
+// and the account stays as it is.
 func TestTokenEndsEarly(t *testing.T) {
 	t.Parallel()
-	s := newScene(t, simulator.Office365(), nil)
-	s.prepareConsent("office365", "microsoft")
-	account := s.person(jane, "")
-	s.connect(account, jane)
-	asked := s.provider.OAuth().TokenRequests()
-	s.provider.ExpireTokens(jane)
-	id, first := s.send(jane)
-	s.soon("the first message", func() bool { return len(s.sent()) == 1 })
-	if n := s.provider.OAuth().TokenRequests() - asked; n != 1 {
-		t.Errorf("%d tokens were fetched for the message, want 1", n)
+	for name, how := range map[string]struct {
+		fetched int
+		end     func(s *scene, account string)
+	}{
+		"before a message": {1, func(s *scene, _ string) {
+			s.provider.ExpireTokens(jane)
+			s.delivered(jane, "smtp", "Sent Items")
+		}},
+		"before a copy": {1, func(s *scene, _ string) {
+			id, _ := s.send(jane)
+			s.soon("the message", func() bool { return len(s.sent()) == 1 })
+			s.provider.ExpireTokens(jane)
+			if m := s.settled(id); m.Copy.Status != "filed by provider" {
+				s.t.Errorf("the copy is %s: %s", m.Copy.Status, m.Copy.Reason)
+			}
+		}},
+		"before a verification": {2, func(s *scene, account string) {
+			s.provider.ExpireTokens(jane)
+			s.mustVerify(account)
+		}}, // one for mail, one for Graph
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, simulator.Office365(), nil)
+			s.prepareConsent("office365", "microsoft")
+			account := s.person(jane, "")
+			s.connect(account, jane)
+			asked := s.provider.OAuth().TokenRequests()
+			how.end(s, account)
+			n := s.provider.OAuth().TokenRequests() - asked
+			if n != how.fetched {
+				t.Errorf("%d tokens were fetched, want %d", n, how.fetched)
+			}
+			if a := s.account(account); a.State != "verified" || s.p.Count("account parked")+s.p.Count("account degraded") > 0 {
+				t.Errorf("the account is %s: %s", a.State, a.StateReason)
+			}
+		})
 	}
-	s.provider.ExpireTokens(jane) // its copy is still to be looked for
-	if m := s.settled(id); m.Copy.Status != "filed by provider" {
-		t.Errorf("the copy is %s: %s", m.Copy.Status, m.Copy.Reason)
-	}
-	if n := s.provider.OAuth().TokenRequests() - asked; n != 2 {
-		t.Errorf("%d tokens were fetched, want 2", n)
-	}
-	_, second := s.send(jane)
-	s.soon("the second message", func() bool { return len(s.sent()) == 2 })
-	if a := s.account(account); a.State != "verified" || s.p.Count("account parked")+s.p.Count("account degraded") > 0 {
-		t.Errorf("the account is %s: %s", a.State, a.StateReason)
-	}
-	s.same("what arrived", s.arrivals(jane), []string{first, second})
 }
 
 // app --SMTP--> relayd, killed --SMTP--> office365, which takes old refresh tokens no more
