@@ -56,6 +56,7 @@ func (c *Conductor) planDelivery(ctx context.Context, j *job, t task) *relay.Del
 		return nil
 	case route.Kind == relay.RouteHold:
 		c.hold(ctx, j, holdOf(route, time.Now()))
+		c.aged.at(c.heldUntil(ctx, j))
 		return nil
 	case len(due) == 0:
 		return nil

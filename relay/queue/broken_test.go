@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +50,47 @@ func TestMailThatNobodyMendsGoesDirectly(t *testing.T) {
 			if s := st.store.state(id); st.c.Held() != 0 || s.Route.Rule != brokenDirect.Rule || s.Copy.Status != relay.CopyNone || len(st.reporter.made()) != 0 {
 				t.Errorf("%d held, route %+v, copy %v, reports %v", st.c.Held(), s.Route, s.Copy.Status, st.reporter.made())
 			}
+		})
+	})
+}
+
+// A router that tells when the hold ends is asked at that moment, and not minutes later:
+// also for what is held already when the policy changes, and after a start.
+func TestMailThatNobodyMendsGoesInTime(t *testing.T) {
+	t.Parallel()
+	const short = 2 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(t, direct, answering(relay.Delivered, 250))
+		patience := atomic.Int64{} // of the policy; 0: for ever
+		st.router.decide = func(m *relay.Message) relay.Route {
+			if until := st.router.until(m); until.IsZero() || time.Now().Before(until) {
+				return parked
+			}
+			return brokenDirect
+		}
+		st.router.until = func(m *relay.Message) time.Time {
+			if patience.Load() == 0 {
+				return time.Time{}
+			}
+			return m.Accepted.Add(time.Duration(patience.Load()))
+		}
+		old := message("b.example")
+		st.store.messages[old.ID], st.store.states[old.ID] = old, relay.NewState(old)
+		st.run(func() {
+			st.after(time.Hour)
+			wantOutcome(t, st, old.ID, relay.Pending)
+			patience.Store(int64(2 * time.Hour))
+			st.accounts.change() // the policy
+			st.after(time.Hour - time.Minute)
+			wantOutcome(t, st, old.ID, relay.Pending)
+			st.after(time.Minute + agedPause)
+			wantOutcome(t, st, old.ID, relay.Delivered)
+			patience.Store(int64(short))
+			id := st.put(message("c.example"))
+			st.after(short - time.Millisecond)
+			wantOutcome(t, st, id, relay.Pending)
+			st.after(agedPause)
+			wantOutcome(t, st, id, relay.Delivered)
 		})
 	})
 }

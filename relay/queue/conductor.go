@@ -21,6 +21,7 @@ type Conductor struct {
 	jobs  jobTable
 	held  heldIndex
 	ages  ages
+	aged  alarm // for held messages whose time comes
 
 	running atomic.Int64 // workers
 	workers sync.WaitGroup
@@ -34,7 +35,7 @@ var errStopping = errors.New("relayd is stopping")
 // New makes a Conductor; nothing runs before Run.
 func New(o Options) *Conductor {
 	o.setDefaults()
-	c := &Conductor{o: o, sched: newScheduler(&o)}
+	c := &Conductor{o: o, sched: newScheduler(&o), aged: alarm{rings: make(chan struct{}, 1)}}
 	c.work, c.abort = context.WithCancelCause(context.Background())
 	return c
 }
@@ -73,6 +74,7 @@ func (c *Conductor) Run(ctx context.Context) error {
 	var watchers sync.WaitGroup
 	watchers.Go(func() { c.watchAccounts(ctx) })
 	watchers.Go(func() { c.watchOverdue(ctx) })
+	watchers.Go(func() { c.watchAged(ctx) })
 	defer watchers.Wait()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()

@@ -24,6 +24,9 @@ type Store interface {
 // Router decides the way of a message, from what is true now (step 5).
 type Router interface {
 	Route(ctx context.Context, m *relay.Message) (relay.Route, error)
+	// Until gives when time alone makes another route of the hold that m is under; zero
+	// if it never does.
+	Until(ctx context.Context, m *relay.Message) (time.Time, error)
 }
 
 // Deliverer makes one attempt over one kind of route (step 6). It returns when

@@ -7,16 +7,13 @@ import (
 	"github.com/relayd/relayd/relay"
 )
 
-// overdueEvery is how often relayd looks for messages whose turn does not come, and for
-// held ones whose time has come.
+// overdueEvery is how often relayd looks for messages whose turn does not come.
 const overdueEvery = 5 * time.Minute
 
 // watchOverdue looks after messages that wait in lanes that rest: they meet no
-// attempt that could plan their delay notice or end them (promise G3). And it looks
-// after held ones: an organisation's policy may end a hold by time alone.
+// attempt that could plan their delay notice or end them (promise G3).
 func (c *Conductor) watchOverdue(ctx context.Context) {
 	for waitFor(ctx, overdueEvery) {
-		c.releaseAged(ctx)
 		now := time.Now()
 		if c.o.DelayAfter > 0 {
 			for _, t := range c.sched.untold(now.Add(-c.o.DelayAfter)) {

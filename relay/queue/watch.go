@@ -23,6 +23,7 @@ func (c *Conductor) watchAccounts(ctx context.Context) {
 	for ctx.Err() == nil {
 		changed := c.o.Accounts.Changed()
 		c.reconsider(ctx)
+		c.aged.ring() // it may be a policy that changed, and with it the time
 		select {
 		case <-ctx.Done():
 			return
@@ -92,23 +93,6 @@ func (c *Conductor) isFree(ctx context.Context, j *job) bool {
 	}
 	route, err := c.routeOf(ctx, j.m, j.s)
 	return err == nil && route.Kind != relay.RouteHold
-}
-
-// releaseAged releases what has waited for as long as its organisation wants. Older
-// mail is due first, so for each account one look at the oldest tells whether anything
-// is; what is due is released until one is not.
-func (c *Conductor) releaseAged(ctx context.Context) {
-	for _, key := range c.held.keys() {
-		for ctx.Err() == nil {
-			ids := c.held.oldest(key, releaseAtOnce)
-			if len(ids) == 0 {
-				break
-			}
-			if free, _ := c.free(ctx, ids[0]); !free || c.releaseAll(ctx, ids) < len(ids) {
-				break
-			}
-		}
-	}
 }
 
 // releaseAll releases messages in their order, and tells how many it released. Those of

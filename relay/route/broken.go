@@ -35,6 +35,19 @@ func waitedLong(f Facts) (relay.Route, bool) {
 	return route, true
 }
 
+// heldUntil is when time alone ends the hold that the facts lead to; zero if it never
+// does, and if they lead to none.
+func heldUntil(f Facts) time.Time {
+	if f.Account == nil || Decide(f).Kind != relay.RouteHold {
+		return time.Time{}
+	}
+	until := brokenUntil(f)
+	if f.Now = until; until.IsZero() || Decide(f).Kind == relay.RouteHold {
+		return time.Time{}
+	}
+	return until
+}
+
 // brokenUntil is when the organisation's policy ends the waiting of a message for its
 // account; zero if it never does. The time counts from when both were there: the
 // message and the trouble.

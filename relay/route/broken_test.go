@@ -46,13 +46,17 @@ func TestMailForAnAccountThatNobodyMends(t *testing.T) {
 			if got.Kind != tc.kind || got.Rule != tc.rule {
 				t.Errorf("Decide = %+v, want %v %s", got, tc.kind, tc.rule)
 			}
+			waits := tc.kind == relay.RouteHold && (tc.policy.Broken == relay.BrokenDirect || tc.policy.Broken == relay.BrokenReturn)
+			if until := heldUntil(f); waits != until.After(f.Now) || waits == until.IsZero() {
+				t.Errorf("at %v time ends the hold at %v", f.Now, until)
+			}
 			if strings.HasPrefix(tc.rule, "policy.") && !strings.Contains(got.Reason, a.StateReason) {
 				t.Errorf("the reason %q does not hold %q", got.Reason, a.StateReason)
 			}
 		})
 	}
 	f := Facts{Account: account(relay.AccountParked, true), Policy: direct, NoDirect: true, Accepted: broke, Now: broke.Add(100 * time.Hour)}
-	if got := Decide(f); got.Kind != relay.RouteHold {
+	if got := Decide(f); got.Kind != relay.RouteHold || !heldUntil(f).IsZero() {
 		t.Errorf("direct delivery is switched off: %+v", got)
 	}
 }

@@ -60,6 +60,16 @@ func (r *Router) Route(ctx context.Context, m *relay.Message) (relay.Route, erro
 	return Decide(facts), nil
 }
 
+// Until gives when time alone makes another decision of the hold that m is under; zero
+// if it never does.
+func (r *Router) Until(ctx context.Context, m *relay.Message) (time.Time, error) {
+	facts, err := r.facts(ctx, m)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("route message %s: %w", m.ID, err)
+	}
+	return heldUntil(facts), nil
+}
+
 // facts asks only for what the kind of the message needs.
 func (r *Router) facts(ctx context.Context, m *relay.Message) (f Facts, err error) {
 	f = Facts{Kind: m.Kind, Now: time.Now(), Accepted: m.Accepted, NullSender: m.Envelope.ReturnPath.IsZero(), Organisation: m.Organisation, NoDirect: r.noDirect}
