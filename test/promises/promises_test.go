@@ -38,6 +38,7 @@ func promises() map[string][]proof {
 		"G3": {
 			{"test/crash", "TestTortureMoodyUpstreamUnderKills"},
 			{"test/peers", "TestPasswordChangesAtTheProvider"},
+			{"test/providers", "TestConsentIsTakenBack"},
 			{"test/peers", "TestOneRecipientIsRefused"},
 			{"test/accounts", "TestBrokenAccountsDelayNoOthers"},
 			{"relay/queue", "TestParkedAccountHoldsMailUntilItReturns"},
@@ -48,12 +49,14 @@ func promises() map[string][]proof {
 			{"test/crash", "TestKillUnderLoadLosesNothing"},
 			{"test/promises", "TestG4RepeatedSubmissionIsKeptOnce"},
 			{"test/promises", "TestG4UnknownOutcomeIsLookedUpBeforeItIsSentAgain"},
+			{"test/providers", "TestKillAfterTheDot"},
 			{"test/promises", "TestG4UnknownOutcomeThatCannotBeLookedUpIsSentAgainUnchanged"},
 			{"relay/queue", "TestUnknownOutcomeIsLookedUpInSent"},
 		},
 		// The Sent copy is a job of its own.
 		"G5": {
 			{"test/promises", "TestG5KilledRelaydFilesEachCopyOnce"},
+			{"test/providers", "TestProviderFilesLate"},
 			{"test/peers", "TestSentCopyIsFiledLater"},
 			{"relay/queue", "TestSentCopyIsRetriedForDaysAndNeverResends"},
 			{"relay/sent", "TestExactlyOneCopy"},

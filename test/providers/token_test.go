@@ -2,7 +2,6 @@ package providers
 
 import (
 	"testing"
-	"time"
 
 	"github.com/relayd/relayd/internal/simulator"
 )
@@ -66,17 +65,16 @@ func TestRefreshTokensSurviveKill(t *testing.T) {
 	s.connect(account, jane)
 	s.provider.ConfigureOAuth(func(b *simulator.OAuthBehaviour) { b.RefuseOld = true })
 	const rounds = 6
-	for round := range rounds {
+	for range rounds {
 		s.restart() // it knows no access token any more
-		s.provider.Inject(simulator.Fault{At: simulator.AtMail, Times: 1, Hangup: true})
+		s.provider.Inject(simulator.Fault{At: simulator.AtAuth, Times: 1, Hangup: true})
 		asked := s.provider.OAuth().TokenRequests()
 		s.send(jane)
-		s.soon("a token", func() bool { return s.provider.OAuth().TokenRequests() > asked })
-		s.wait(time.Duration(20*round) * time.Millisecond)
-		s.soon("the use of the token", func() bool { return len(s.provider.Faults()) == 0 })
-		s.p.Kill()
-		s.provider.ClearFaults()
-		s.start()
+		s.soon("the use of a token", func() bool { return len(s.provider.Faults()) == 0 })
+		if s.provider.OAuth().TokenRequests() == asked {
+			t.Error("no new token was fetched: nothing is put to the test")
+		}
+		s.restart()
 	}
 	s.drained()
 	if a := s.account(account); a.State != "verified" {
