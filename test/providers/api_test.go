@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 
 	"github.com/relayd/relayd/internal/api"
 	"github.com/relayd/relayd/test/programtest"
@@ -136,6 +137,9 @@ func (s *scene) prepareApp(provider, vendor, kind, signIn string) (app string) {
 	tenant := "" // of Microsoft alone, and needed only where an application opens every mailbox
 	if kind == "app_only" {
 		tenant = "7f1c2d3e-4b5a-6978-8897-a6b5c4d3e2f1"
+		for _, address := range []*string{&e.Authorize, &e.Token, &e.Device, &e.AdminConsent} {
+			*address = strings.Replace(*address, "/common/", "/"+tenant+"/", 1)
+		}
 	}
 	app = call[api.App](s, "POST", "/apps", map[string]any{
 		"organisation": s.org, "name": "relayd", "vendor": vendor, "kind": kind, "client_id": clientID, "secret": clientSecret, "tenant": tenant,

@@ -1,6 +1,7 @@
 package providers
 
 import (
+	"net/url"
 	"regexp"
 	"testing"
 
@@ -10,6 +11,24 @@ import (
 
 var codeIn = regexp.MustCompile(`\b[0-9A-Z]{4}-[0-9A-Z]{4}\b`)
 
+// adminConsents lets the tenant's administrator consent for everybody, on the page to
+// which relayd leads.
+func (s *scene) adminConsents(app string) {
+	s.t.Helper()
+	leads := call[api.AdminConsent](s, "POST", "/apps/"+app+"/admin-consent", nil)
+	resp, err := s.provider.HTTPClient().PostForm(leads.Address, url.Values{"decision": {"allow"}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	resp.Body.Close()
+	b := s.browser()
+	b.open(resp.Header.Get("Location"))
+	b.says("Thank you")
+	if a := call[api.App](s, "GET", "/apps/"+app, nil); a.ConsentedAt == nil {
+		s.t.Error("the consent is not noted")
+	}
+}
+
 // person --browser--> relayd --client credentials--> office365
 //
 // The application's secret opens every mailbox of the company, so a sign-in proves
@@ -18,8 +37,7 @@ var codeIn = regexp.MustCompile(`\b[0-9A-Z]{4}-[0-9A-Z]{4}\b`)
 func TestCodeBindsTheAddress(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, simulator.Office365(), nil)
-	s.provider.OAuth().GrantAdminConsent(clientID)
-	s.prepareApp("office365", "microsoft", "app_only", "app")
+	s.adminConsents(s.prepareApp("office365", "microsoft", "app_only", "app"))
 	account := s.person(jane, "")
 	status, field := s.refused("POST", "/accounts/"+account+"/verification", nil)
 	if status != 422 || field != "body.binding" {
