@@ -40,7 +40,7 @@ func (p *program) buildAccounts(context.Context) (err error) {
 	})
 	p.accounts = account.New(account.Options{
 		Accounts: p.directory.Accounts(), Sealer: p.box, Classifier: p.rules, Dialer: p.guard, Observer: accountEvents{p},
-		Tokens: p.tokens, Finder: finder{p.discover}, Web: p.web, Complete: p.complete,
+		Tokens: p.tokens, Finder: finder{p.discover}, Web: p.web, Complete: p.complete, TokenHost: p.tokenHost,
 		Parked: func(id string) { p.upstream.CloseAccount(id) },
 		Hello:  p.hostname, Roots: p.roots, PlainAllowed: p.guard.PlainAllowed,
 		RetryEvery: p.cfg.Accounts.SignInPause, LoopPatience: p.cfg.Accounts.VerifyTimeout,
@@ -81,6 +81,25 @@ func (p *program) complete(a *relay.Account) {
 			s.Preset = known.ID
 		}
 	}
+}
+
+// tokenHost reports whether a host is a mail server of the application's vendor, or one
+// that the application names.
+func (p *program) tokenHost(app *relay.App, host string) bool {
+	if app == nil {
+		return false
+	}
+	for named := range strings.FieldsSeq(app.Endpoints.Mail) {
+		if strings.EqualFold(named, host) {
+			return true
+		}
+	}
+	vendor := app.Vendor
+	if same, found := p.presets.ByID(vendor); found && same.OAuth != nil {
+		vendor = same.OAuth.Vendor
+	}
+	known, found := p.presets.ByServer(host)
+	return found && known.OAuth != nil && known.OAuth.Vendor == vendor
 }
 
 // presetOf is the preset of a provider whose servers are the same for everybody, as the

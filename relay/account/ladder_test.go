@@ -415,3 +415,33 @@ func TestVerifyFindsTheServers(t *testing.T) {
 		}
 	}
 }
+
+// A token is shown to nobody but the servers of its vendor, and what an application's
+// secret opens is the account's own mailbox.
+func TestTokenGoesToItsVendorOnly(t *testing.T) {
+	t.Parallel()
+	w, _, _ := clouded(t, simulator.Personality{}, func(o *account.Options) {
+		o.TokenHost = func(_ *relay.App, host string) bool { return host == "mail.vendor.example" }
+	})
+	a := w.record()
+	a.Provider, a.SignIn, a.App, a.Ways = relay.ProviderOffice365, relay.SignInConsent, "app1", []relay.Way{relay.WaySMTP}
+	w.save(a, "")
+	var refusal *relay.FieldError
+	if _, err := w.service.Credentials(t.Context(), a.ID, relay.ResourceMail); !errors.As(err, &refusal) || !strings.Contains(refusal.Message, "goes only to") {
+		t.Errorf("credentials for a foreign server: %v", err)
+	}
+	if v := w.verify(); v.State != relay.VerificationFailed || !strings.HasSuffix(v.Field, ".host") {
+		t.Errorf("%+v", v)
+	}
+	b := w.record()
+	b.ID, b.Address.Local = "a2", "john"
+	b.Provider, b.SignIn, b.App, b.IMAP.Login = relay.ProviderOffice365, relay.SignInApp, "app1", "boss@acme.example"
+	b.SMTP.Login = ""
+	if err := w.service.Save(t.Context(), b, ""); !errors.As(err, &refusal) || refusal.Field != "imap.login" {
+		t.Errorf("an application's secret for another mailbox: %v", err)
+	}
+	b.IMAP.Login, b.SMTP.TLS = "john@ACME.example", relay.TLSNone
+	if err := w.service.Save(t.Context(), b, ""); !errors.As(err, &refusal) || refusal.Field != "smtp.tls" {
+		t.Errorf("a token in clear: %v", err)
+	}
+}
