@@ -42,6 +42,7 @@ func (p *program) buildAccounts(context.Context) (err error) {
 		Accounts: p.directory.Accounts(), Sealer: p.box, Classifier: p.rules, Dialer: p.guard, Observer: accountEvents{p},
 		Tokens: p.tokens, Finder: finder{p.discover}, Web: p.web, Complete: p.complete, TokenHost: p.tokenHost,
 		Parked: func(id string) { p.upstream.CloseAccount(id) },
+		Gone:   func(id string) { p.ledger.Forget(id) },
 		Hello:  p.hostname, Roots: p.roots, PlainAllowed: p.guard.PlainAllowed,
 		RetryEvery: p.cfg.Accounts.SignInPause, LoopPatience: p.cfg.Accounts.VerifyTimeout,
 	})
@@ -237,7 +238,7 @@ func (e consentEvents) ConsentObtained(g *relay.Grant) { e.p.mail.ConsentObtaine
 func (e consentEvents) ConsentEnded(g *relay.Grant, err *relay.TokenError) {
 	e.p.mail.ConsentEnded(g, err.Reply)
 	select {
-	case e.p.ended <- endedConsent{account: g.ID, reply: err.Reply}:
+	case e.p.ended <- endedConsent{account: g.ID, app: g.App, reply: err.Reply}:
 	default: // the account finds out when it is next used
 	}
 }
@@ -249,6 +250,7 @@ func (e consentEvents) TokenFailed(accountID, app string, err *relay.TokenError)
 // endedConsent is a consent that a vendor takes no more.
 type endedConsent struct {
 	account string
+	app     string
 	reply   relay.Reply
 }
 
@@ -263,8 +265,11 @@ func (p *program) parkEnded(ctx context.Context) error {
 			return nil
 		case e := <-p.ended:
 			a, err := p.directory.Accounts().Get(ctx, e.account)
-			if err != nil {
-				continue // it was deleted, or the consent was a candidate's
+			if err != nil || a.SignIn != relay.SignInConsent || a.App != e.app {
+				continue // it was deleted, it signs in by something else now, or the consent was a candidate's
+			}
+			if g, err := p.directory.Grants().Get(ctx, e.account); err != nil || g.Ended == "" {
+				continue // the person has consented anew
 			}
 			c := p.rules.Classify(relay.Answer{Where: relay.AtToken, Provider: a.Rules(), Reply: e.reply})
 			t := relay.Trouble{Kind: relay.TroublePark, Pause: c.Pause, Rule: c.Rule, Hint: c.Hint, Reply: e.reply, Version: a.Version}

@@ -351,7 +351,8 @@ func TestLearnMendedAndTold(t *testing.T) {
 	if err := w.service.Learn(t.Context(), "a1", true); err != nil || !w.stored().Card.FilesSent {
 		t.Errorf("learned: %v, %+v", err, w.stored().Card)
 	}
-	if err := w.service.Mended(t.Context(), "a1"); err != nil || !w.stored().RetryAt.IsZero() {
+	w.table.change("a1", func(a *relay.Account) { a.App = "app1" })
+	if err := w.service.Mended(t.Context(), "app1"); err != nil || !w.stored().RetryAt.IsZero() {
 		t.Errorf("nothing was broken: %v, %+v", err, w.stored())
 	}
 	if err := w.service.Park(t.Context(), "a1", relay.Trouble{Rule: "auth.password_wrong", Pause: time.Hour}); err != nil {
@@ -364,11 +365,21 @@ func TestLearnMendedAndTold(t *testing.T) {
 	if err := w.service.Told(t.Context(), "a1", w.stored().StateSince, told); err != nil || w.stored().Told != told {
 		t.Errorf("told: %v, %+v", err, w.stored().Told)
 	}
+	if err := w.service.Mended(t.Context(), "app2"); err != nil || w.stored().RetryAt.Before(time.Now()) {
+		t.Errorf("something was done about another application: %v, %+v", err, w.stored())
+	}
 	w.run()
-	if err := w.service.Mended(t.Context(), "a1"); err != nil {
+	if err := w.service.Mended(t.Context(), "app1"); err != nil {
 		t.Fatal(err)
 	}
 	w.diary.await(t, "restored a1")
+	since := w.stored().Broke.Since
+	if err := w.service.Park(t.Context(), "a1", relay.Trouble{Rule: "auth.password_wrong", Pause: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	if a := w.stored(); since.IsZero() || !a.StateSince.Equal(since) || a.Told != told {
+		t.Errorf("the same trouble again is another one: %+v", a)
+	}
 }
 
 // finder finds the servers of the simulated provider.

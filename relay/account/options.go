@@ -102,6 +102,9 @@ type Options struct {
 	// for it. It may be nil.
 	Parked func(accountID string)
 
+	// Gone is called after an account was deleted. It may be nil.
+	Gone func(accountID string)
+
 	Hello        string                // our name in EHLO
 	Roots        *x509.CertPool        // authorities to trust; nil means the system's
 	PlainAllowed func(netip.Addr) bool // where TLS mode "none" is permitted; nil means nowhere

@@ -152,6 +152,9 @@ func (s *Service) Delete(ctx context.Context, id string) error {
 		return fmt.Errorf("delete account %s: %w", id, err)
 	}
 	s.o.Parked(id)
+	if s.o.Gone != nil {
+		s.o.Gone(id)
+	}
 	if s.o.Tokens == nil {
 		return nil
 	}

@@ -17,6 +17,7 @@ import (
 type apps struct {
 	*desk
 	sealer Sealer
+	writer AccountWriter
 }
 
 func (s apps) register(a huma.API) {
@@ -143,7 +144,13 @@ func (s apps) save(ctx context.Context, rec *relay.App, in api.AppInput) error {
 	if len(rec.Secret) == 0 && rec.Kind != relay.AppConsent {
 		return wrong("secret", "This kind of application needs its secret.")
 	}
-	return s.dir.Apps().Put(ctx, rec)
+	if err := s.dir.Apps().Put(ctx, rec); err != nil {
+		return err
+	}
+	if in.Secret == nil || before.Revision == 0 {
+		return nil
+	}
+	return s.writer.Mended(ctx, rec.ID)
 }
 
 // mayLead refuses to send what was entrusted to an application to another place than
