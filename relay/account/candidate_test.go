@@ -270,7 +270,9 @@ func TestAliasLapsesWithTheSettings(t *testing.T) {
 	t.Parallel()
 	sales := relay.Address{Local: "sales", Domain: "acme.example"}
 	w := proved(t)
-	w.table.change("a1", func(a *relay.Account) { a.Aliases = []relay.Alias{{Address: sales, ProvedAt: time.Now(), KeepsFrom: true}} })
+	w.table.change("a1", func(a *relay.Account) {
+		a.Aliases = []relay.Alias{{Address: sales, ProvedAt: time.Now(), KeepsFrom: true}}
+	})
 	if err := w.change(func(a *relay.Account) { a.SMTP.Host = "localhost" }, password); err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +285,9 @@ func TestAliasLapsesWithTheSettings(t *testing.T) {
 	if a := w.stored(); a.SendsAs(sales) || !a.Lapsed(sales) {
 		t.Errorf("after other settings were proved: %+v", a.Aliases)
 	}
-	w.table.change("a1", func(a *relay.Account) { a.State, a.Aliases[0] = relay.AccountParked, relay.Alias{Address: sales, ProvedAt: time.Now()} })
+	w.table.change("a1", func(a *relay.Account) {
+		a.State, a.Aliases[0] = relay.AccountParked, relay.Alias{Address: sales, ProvedAt: time.Now()}
+	})
 	if err := w.change(func(a *relay.Account) { a.SMTP.Host = "127.0.0.1" }, password); err != nil {
 		t.Fatal(err)
 	}
