@@ -46,6 +46,7 @@ type Account struct {
 	RetryAt     time.Time // a parked account: when one sign-in may be tried without a person
 	Down        []Rung    // ways that do not work at present, though they were proved
 	Told        Told
+	Broke       Break // the trouble before, which a sign-in without a person ended
 	Card        Card
 	Revision    uint64
 }
@@ -189,6 +190,7 @@ type Alias struct {
 	Address   Address
 	ProvedAt  time.Time // zero: not proved, so nothing is sent as it
 	KeepsFrom bool      // its proof arrived from this address
+	Lapsed    bool      // it was proved for settings that have changed since: its mail is held until it is proved again
 }
 
 // CopyMode is whether relayd files copies in Sent.
@@ -226,6 +228,14 @@ type Rung struct {
 	Reason  string // plain words
 	Since   time.Time
 	RetryAt time.Time // when it is tried again
+}
+
+// Break is trouble of an account that went away by itself. Where the same comes back
+// soon, it is the same: the account could be signed in to, and no more.
+type Break struct {
+	Rule  string // the reply rule
+	Since time.Time
+	Until time.Time
 }
 
 // Told is when people, and programs, were told that an account needs them.
@@ -269,6 +279,26 @@ func (a *Account) SendsAs(address Address) bool {
 		}
 	}
 	return false
+}
+
+// Lapsed reports whether the address is an alias that has to be proved again.
+func (a *Account) Lapsed(address Address) bool {
+	for i := range a.Aliases {
+		if alias := &a.Aliases[i]; alias.Address.Equal(address) {
+			return alias.Lapsed
+		}
+	}
+	return false
+}
+
+// LapseAliases makes every alias one that has to be proved again: other settings may
+// lead to another mailbox.
+func (a *Account) LapseAliases() {
+	for i := range a.Aliases {
+		alias := &a.Aliases[i]
+		alias.Lapsed = alias.Lapsed || !alias.ProvedAt.IsZero()
+		alias.ProvedAt, alias.KeepsFrom = time.Time{}, false
+	}
 }
 
 // Proved is the ways through which the account may send now, best first: those on

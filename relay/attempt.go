@@ -62,6 +62,10 @@ type Trouble struct {
 	Reply Reply
 	Hint  string
 
+	// ClockStops: a used-up quota and the like. Waiting for it is no part of a message's
+	// age, so that it never bounces mail (promise G3).
+	ClockStops bool
+
 	// Version is Account.Version of the credentials that met the trouble; 0 if it is
 	// not about credentials. Trouble of older ones than the account has now is over.
 	Version uint64

@@ -44,6 +44,7 @@ type Endpoints struct {
 	AdminConsent string
 	Graph        string // base address, such as https://graph.microsoft.com/v1.0
 	Gmail        string // base address, such as https://gmail.googleapis.com
+	Mail         string // hosts, besides the vendor's, to whose SMTP and IMAP access tokens may go; divided by spaces
 }
 
 // Grant is a person's consent for one account. Its ID is that of the account, or for

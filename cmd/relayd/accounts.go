@@ -40,8 +40,9 @@ func (p *program) buildAccounts(context.Context) (err error) {
 	})
 	p.accounts = account.New(account.Options{
 		Accounts: p.directory.Accounts(), Sealer: p.box, Classifier: p.rules, Dialer: p.guard, Observer: accountEvents{p},
-		Tokens: p.tokens, Finder: finder{p.discover}, Web: p.web, Complete: p.complete,
+		Tokens: p.tokens, Finder: finder{p.discover}, Web: p.web, Complete: p.complete, TokenHost: p.tokenHost,
 		Parked: func(id string) { p.upstream.CloseAccount(id) },
+		Gone:   func(id string) { p.ledger.Forget(id) },
 		Hello:  p.hostname, Roots: p.roots, PlainAllowed: p.guard.PlainAllowed,
 		RetryEvery: p.cfg.Accounts.SignInPause, LoopPatience: p.cfg.Accounts.VerifyTimeout,
 	})
@@ -81,6 +82,25 @@ func (p *program) complete(a *relay.Account) {
 			s.Preset = known.ID
 		}
 	}
+}
+
+// tokenHost reports whether a host is a mail server of the application's vendor, or one
+// that the application names.
+func (p *program) tokenHost(app *relay.App, host string) bool {
+	if app == nil {
+		return false
+	}
+	for named := range strings.FieldsSeq(app.Endpoints.Mail) {
+		if strings.EqualFold(named, host) {
+			return true
+		}
+	}
+	vendor := app.Vendor
+	if same, found := p.presets.ByID(vendor); found && same.OAuth != nil {
+		vendor = same.OAuth.Vendor
+	}
+	known, found := p.presets.ByServer(host)
+	return found && known.OAuth != nil && known.OAuth.Vendor == vendor
 }
 
 // presetOf is the preset of a provider whose servers are the same for everybody, as the
@@ -218,7 +238,7 @@ func (e consentEvents) ConsentObtained(g *relay.Grant) { e.p.mail.ConsentObtaine
 func (e consentEvents) ConsentEnded(g *relay.Grant, err *relay.TokenError) {
 	e.p.mail.ConsentEnded(g, err.Reply)
 	select {
-	case e.p.ended <- endedConsent{account: g.ID, reply: err.Reply}:
+	case e.p.ended <- endedConsent{account: g.ID, app: g.App, reply: err.Reply}:
 	default: // the account finds out when it is next used
 	}
 }
@@ -230,6 +250,7 @@ func (e consentEvents) TokenFailed(accountID, app string, err *relay.TokenError)
 // endedConsent is a consent that a vendor takes no more.
 type endedConsent struct {
 	account string
+	app     string
 	reply   relay.Reply
 }
 
@@ -244,8 +265,11 @@ func (p *program) parkEnded(ctx context.Context) error {
 			return nil
 		case e := <-p.ended:
 			a, err := p.directory.Accounts().Get(ctx, e.account)
-			if err != nil {
-				continue // it was deleted, or the consent was a candidate's
+			if err != nil || a.SignIn != relay.SignInConsent || a.App != e.app {
+				continue // it was deleted, it signs in by something else now, or the consent was a candidate's
+			}
+			if g, err := p.directory.Grants().Get(ctx, e.account); err != nil || g.Ended == "" {
+				continue // the person has consented anew
 			}
 			c := p.rules.Classify(relay.Answer{Where: relay.AtToken, Provider: a.Rules(), Reply: e.reply})
 			t := relay.Trouble{Kind: relay.TroublePark, Pause: c.Pause, Rule: c.Rule, Hint: c.Hint, Reply: e.reply, Version: a.Version}

@@ -35,3 +35,35 @@ func TestServersOfAKnownProvider(t *testing.T) {
 		}
 	}
 }
+
+func TestWhereTokensMayGo(t *testing.T) {
+	t.Parallel()
+	presets, err := provider.NewPresets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &program{presets: presets}
+	own := relay.App{Vendor: "microsoft", Endpoints: relay.Endpoints{Mail: "mail.acme.example MX.acme.example"}}
+	for _, test := range []struct {
+		app  relay.App
+		host string
+		want bool
+	}{
+		{relay.App{Vendor: "google"}, "smtp.gmail.com", true},
+		{relay.App{Vendor: "gmail"}, "imap.gmail.com", true},
+		{relay.App{Vendor: "google"}, "smtp.office365.com", false},
+		{relay.App{Vendor: "microsoft"}, "outlook.office365.com", true},
+		{relay.App{Vendor: "outlook_com"}, "smtp-mail.outlook.com", true},
+		{relay.App{Vendor: "microsoft"}, "mail.acme.example", false},
+		{own, "mx.acme.example", true},
+		{own, "acme.example", false},
+		{relay.App{Vendor: "unheard of"}, "smtp.gmail.com", false},
+	} {
+		if got := p.tokenHost(&test.app, test.host); got != test.want {
+			t.Errorf("%s to %s: %v", test.app.Vendor, test.host, got)
+		}
+	}
+	if p.tokenHost(nil, "smtp.gmail.com") {
+		t.Error("a token of no application")
+	}
+}

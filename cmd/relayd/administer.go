@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/url"
+	"slices"
 
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/relay/admin"
@@ -20,7 +22,7 @@ func (p *program) buildAdmin(context.Context) (err error) {
 	})
 	a := p.cfg.Admin
 	o := admin.Options{
-		Socket: adminSocket(p.cfg), Hosts: a.Hosts, Version: build().Version,
+		Socket: adminSocket(p.cfg), Hosts: p.adminHosts(), Version: build().Version,
 		Directory: p.directory, Queue: p.spool, Conductor: control{p.conductor}, Accounts: p.accounts, Verifier: p.accounts,
 		Explainer: p.route, Passwords: p.auth, Keys: keyMaker{p.box}, Sealer: appSealer{p.box}, Ownership: owners{p.ownership},
 		Mender: mender{p}, Scout: scout{p}, Webhooks: hooks{p}, Checks: p.checks(),
@@ -42,6 +44,16 @@ func (p *program) buildAdmin(context.Context) (err error) {
 	p.metrics.WatchQueue(p.queueState)
 	p.metrics.WatchCertificate(p.keeper.Expires)
 	return err
+}
+
+// adminHosts are the names by which the API may be called: those that the operator
+// lists, and that of the address by which people reach the pages.
+func (p *program) adminHosts() []string {
+	hosts := slices.Clone(p.cfg.Admin.Hosts)
+	if u, err := url.Parse(p.cfg.Admin.PublicURL); err == nil && u.Hostname() != "" {
+		hosts = append(hosts, u.Hostname())
+	}
+	return hosts
 }
 
 // checks are what must work before relayd calls itself ready.

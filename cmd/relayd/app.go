@@ -145,7 +145,7 @@ func (r *remote) app(a *api.App) error {
 		}
 		if e := a.Endpoints; e != nil {
 			cells = append(cells, "Authorisation at", e.Auth, "Tokens at", e.Token, "Devices at", e.Device, "Revocation at", e.Revoke,
-				"Administrators at", e.AdminConsent, "Graph at", e.Graph, "Gmail at", e.Gmail)
+				"Administrators at", e.AdminConsent, "Graph at", e.Graph, "Gmail at", e.Gmail, "Mail servers", e.Mail)
 		}
 		pairs(w, append(cells, "Created", when(a.Created))...)
 	})

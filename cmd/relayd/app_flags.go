@@ -29,7 +29,7 @@ func (a *appFlags) flags(c *cobra.Command) {
 	f.StringVar(&a.cloud, "cloud", "", "Microsoft: a national cloud, such as gcc-high or china")
 	f.BoolVar(&a.testing, "testing", false, "Google: the application is in testing, so that consents end after 7 days")
 	f.StringVar(&a.expires, "secret-expires", "", "the day on which the secret ends, such as 2027-06-30")
-	f.StringToStringVar(&a.endpoints, "endpoint", nil, "in place of the vendor's own, NAME=URL: auth, token, device, revoke, admin_consent, graph or gmail; may be repeated")
+	f.StringToStringVar(&a.endpoints, "endpoint", nil, "in place of the vendor's own, NAME=URL: auth, token, device, revoke, admin_consent, graph or gmail; mail=HOST names a further mail server that may get its tokens; may be repeated")
 	a.given = f.Changed
 }
 
@@ -67,7 +67,7 @@ func (a *appFlags) applyEndpoints(in *api.AppInput) error {
 	}
 	names := map[string]*string{
 		"auth": &e.Auth, "token": &e.Token, "device": &e.Device, "revoke": &e.Revoke,
-		"admin_consent": &e.AdminConsent, "graph": &e.Graph, "gmail": &e.Gmail,
+		"admin_consent": &e.AdminConsent, "graph": &e.Graph, "gmail": &e.Gmail, "mail": &e.Mail,
 	}
 	for name, address := range a.endpoints {
 		to := names[strings.ReplaceAll(name, "-", "_")]

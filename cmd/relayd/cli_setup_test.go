@@ -88,6 +88,10 @@ func TestApps(t *testing.T) {
 		out: Has a secret: yes
 		out: Administrators at: https://login.example/consent
 		$ relayd app update Mail --endpoint token=https://login.example/token
+		err: The secret is needed again
+		exit: 1
+		in: newest
+		$ relayd app update Mail --endpoint token=https://login.example/token --secret-stdin
 		out: Tokens at: https://login.example/token
 		out: Administrators at: https://login.example/consent
 		in: newer

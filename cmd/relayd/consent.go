@@ -154,10 +154,13 @@ func (c consents) Finish(ctx context.Context, back pages.Back) (account, app str
 const adminLogin = "administrator's consent"
 
 func (c consents) FinishAdmin(ctx context.Context, back pages.Back) error {
-	_, err := c.p.tokens.FinishAdminConsent(ctx, oauth.AdminConsentRequest{
+	app, err := c.p.tokens.FinishAdminConsent(ctx, oauth.AdminConsentRequest{
 		State: back.State, Tenant: back.Tenant, Granted: back.Admin == "True",
 		Error: back.Error, Description: back.Description, Login: adminLogin,
 	})
+	if err == nil {
+		err = c.p.accounts.Mended(ctx, app.ID)
+	}
 	return shownConsent(err)
 }
 

@@ -139,6 +139,8 @@ type memoryAccounts struct {
 	runs             map[string]int
 }
 
+func (*memoryAccounts) Mended(context.Context, string) error { return nil }
+
 func (m *memoryAccounts) Save(ctx context.Context, a *relay.Account, password relay.Secret) error {
 	if password != "" {
 		m.mu.Lock()

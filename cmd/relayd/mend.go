@@ -90,42 +90,35 @@ func (m mender) BeginDevice(ctx context.Context, a *relay.Account, app, by strin
 	if offered == nil {
 		return api.Device{}, &relay.FieldError{Field: "app", Message: "There is no OAuth application by which this person could consent."}
 	}
-	d, err := m.p.tokens.BeginDevice(ctx, consents{}.request(a, offered, by))
+	request := consents{}.request(a, offered, by)
+	request.Done = m.consented
+	d, err := m.p.tokens.BeginDevice(ctx, request)
 	return viewDevice(d), shownConsent(err)
 }
 
-// Device also makes the account sign in by a consent that was just given.
-func (m mender) Device(ctx context.Context, a *relay.Account, id, by string) (api.Device, error) {
+// Device tells how a consent by code stands.
+func (m mender) Device(_ context.Context, a *relay.Account, id, by string) (api.Device, error) {
 	d, err := m.p.tokens.DeviceProgress(id, by)
 	if errors.Is(err, oauth.ErrState) || err == nil && d.Result.Account != a.ID {
 		return api.Device{}, store.ErrNotFound
 	}
-	if err == nil && d.State == oauth.DeviceDone {
-		err = m.consented(ctx, a, &d)
-	}
 	return viewDevice(d), err
 }
 
-// consented makes an account sign in by a new consent, and proves it, once.
-func (m mender) consented(ctx context.Context, a *relay.Account, d *oauth.Device) error {
-	if proof, known := m.p.accounts.Progress(a.ID); known && proof.Started.After(d.Ended) {
-		return nil
+// consented makes an account sign in by a consent that was just given by code, and
+// proves it. An account that works by the same application goes on with the new consent.
+func (m mender) consented(d oauth.Device) {
+	ctx := context.Background()
+	a, err := m.p.directory.Accounts().Get(ctx, d.Result.Account)
+	if err == nil && !(a.State.Usable() && a.SignIn == relay.SignInConsent && a.App == d.Result.App) {
+		a.SignIn, a.App = relay.SignInConsent, d.Result.App
+		if err = m.p.accounts.Save(ctx, a, ""); err == nil {
+			err = m.p.accounts.Verify(ctx, a.ID, "consent by code")
+		}
 	}
-	asked := &a.Settings
-	if a.Candidate != nil {
-		asked = &a.Candidate.Settings
+	if err != nil && !errors.Is(err, store.ErrInUse) && !errors.Is(err, store.ErrNotFound) {
+		m.p.mail.Fault("use a consent by code", relay.ID{}, err)
 	}
-	if asked.SignIn == relay.SignInConsent && asked.App == d.Result.App && a.State.Usable() {
-		return nil // it works, by a consent that was renewed
-	}
-	a.SignIn, a.App = relay.SignInConsent, d.Result.App
-	if err := m.p.accounts.Save(ctx, a, ""); err != nil {
-		return err
-	}
-	if err := m.p.accounts.Verify(ctx, a.ID, "consent by code"); err != nil && !errors.Is(err, store.ErrInUse) {
-		return err
-	}
-	return nil
 }
 
 func viewDevice(d oauth.Device) api.Device {

@@ -57,6 +57,9 @@ func (d consentDates) Expiring(ctx context.Context, organisation string, from, t
 	all, err := d.Service.Expiring(ctx, organisation)
 	var entries []notice.Entry
 	for _, e := range all {
+		if organisation == "" && e.Organisation != "" {
+			continue // that organisation's own calendar has it
+		}
 		if e.At.Before(from) || !e.At.Before(to) {
 			continue
 		}

@@ -103,7 +103,7 @@ func TestConnectByCodeAtAProvider(t *testing.T) {
 		$ relayd org create Acme --domain acme.example --administrator boss@acme.example
 		$ relayd user create jane@acme.example
 		in: s3cret
-		$ relayd app create "Acme Mail" --vendor microsoft --client-id client --secret-stdin --secret-expires {soon} --organisation Acme --endpoint auth=`+oauth.Authorize+` --endpoint token=`+oauth.Token+` --endpoint device=`+oauth.Device+` --endpoint admin_consent=`+oauth.AdminConsent+`
+		$ relayd app create "Acme Mail" --vendor microsoft --client-id client --secret-stdin --secret-expires {soon} --organisation Acme --endpoint auth=`+oauth.Authorize+` --endpoint token=`+oauth.Token+` --endpoint device=`+oauth.Device+` --endpoint admin_consent=`+oauth.AdminConsent+` --endpoint mail=127.0.0.1
 		$ relayd app consent "acme mail"
 		out: `+oauth.AdminConsent+`?client_id=client&redirect_uri=
 		$ relayd starter create --organisation Acme --provider office365 --ways smtp --smtp {smtp} --imap {imap} --sign-in oauth --app "Acme Mail"

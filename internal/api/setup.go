@@ -45,6 +45,7 @@ type Endpoints struct {
 	AdminConsent string `json:"admin_consent,omitempty" maxLength:"2048"`
 	Graph        string `json:"graph,omitempty" maxLength:"2048"`
 	Gmail        string `json:"gmail,omitempty" maxLength:"2048"`
+	Mail         string `json:"mail,omitempty" maxLength:"2048" doc:"Names of mail servers, divided by spaces, to which its access tokens may go besides the vendor's own"`
 }
 
 // Limits is what a provider lets one account do. Absent: no limit is known.

@@ -71,7 +71,7 @@ func (v *verification) aliasProved(ctx context.Context) {
 		if at < 0 || !v.isSame(a) {
 			return false
 		}
-		a.Aliases[at].ProvedAt, a.Aliases[at].KeepsFrom = time.Now(), v.card.KeepsFrom
+		a.Aliases[at].ProvedAt, a.Aliases[at].KeepsFrom, a.Aliases[at].Lapsed = time.Now(), v.card.KeepsFrom, false
 		return true
 	})
 	switch {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/relayd/relayd/internal/simulator"
 	"github.com/relayd/relayd/relay"
@@ -225,5 +226,90 @@ func TestAlias(t *testing.T) {
 	var refused *relay.FieldError
 	if err := w.service.VerifyAlias(t.Context(), "a1", sales, "ops"); !errors.As(err, &refused) {
 		t.Errorf("of a parked account: %v", err)
+	}
+}
+
+// A kept password is not taken along to servers that are found for the address.
+func TestKeptPasswordIsNotTakenToFoundServers(t *testing.T) {
+	t.Parallel()
+	w := proved(t, func(o *account.Options) { o.Finder = &finder{} })
+	var refusal *relay.FieldError
+	nothing := func(a *relay.Account) { a.Settings = relay.Settings{Provider: relay.ProviderIMAP} }
+	if err := w.change(nothing, ""); !errors.As(err, &refusal) || refusal.Field != "password" {
+		t.Errorf("with the kept password: %v", err)
+	}
+	if err := w.service.Park(t.Context(), "a1", relay.Trouble{Rule: "auth.password_wrong"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.change(nothing, ""); !errors.As(err, &refusal) || refusal.Field != "password" {
+		t.Errorf("of a parked account: %v", err)
+	}
+}
+
+// Servers can be looked for beside those that work.
+func TestCandidateFindsItsServers(t *testing.T) {
+	t.Parallel()
+	found := &finder{}
+	w := proved(t, func(o *account.Options) { o.Finder = found })
+	old := w.stored()
+	found.settings = old.Settings
+	found.settings.SMTP.Host = "localhost"
+	if err := w.change(func(a *relay.Account) { a.Settings = relay.Settings{Provider: relay.ProviderIMAP} }, password); err != nil {
+		t.Fatal(err)
+	}
+	if v := w.verify(); v.State != relay.VerificationDone {
+		t.Fatalf("%+v", v)
+	}
+	if a := w.stored(); a.Candidate != nil || a.SMTP.Host != "localhost" || a.Version == old.Version {
+		t.Errorf("%+v", a)
+	}
+}
+
+// An alias was proved for one mailbox; other settings may lead to another one.
+func TestAliasLapsesWithTheSettings(t *testing.T) {
+	t.Parallel()
+	sales := relay.Address{Local: "sales", Domain: "acme.example"}
+	w := proved(t)
+	w.table.change("a1", func(a *relay.Account) {
+		a.Aliases = []relay.Alias{{Address: sales, ProvedAt: time.Now(), KeepsFrom: true}}
+	})
+	if err := w.change(func(a *relay.Account) { a.SMTP.Host = "localhost" }, password); err != nil {
+		t.Fatal(err)
+	}
+	if !w.sendsAs(sales) {
+		t.Error("the alias lapsed before the new settings were proved")
+	}
+	if v := w.verify(); v.State != relay.VerificationDone {
+		t.Fatalf("%+v", v)
+	}
+	if a := w.stored(); a.SendsAs(sales) || !a.Lapsed(sales) {
+		t.Errorf("after other settings were proved: %+v", a.Aliases)
+	}
+	w.table.change("a1", func(a *relay.Account) {
+		a.State, a.Aliases[0] = relay.AccountParked, relay.Alias{Address: sales, ProvedAt: time.Now()}
+	})
+	if err := w.change(func(a *relay.Account) { a.SMTP.Host = "127.0.0.1" }, password); err != nil {
+		t.Fatal(err)
+	}
+	if a := w.stored(); a.SendsAs(sales) || !a.Lapsed(sales) {
+		t.Errorf("after a broken account got other settings: %+v", a.Aliases)
+	}
+}
+
+// A new password of an account that only sends is tried by one sign-in as well.
+func TestNewPasswordOfAnAccountThatOnlySends(t *testing.T) {
+	t.Parallel()
+	w := proved(t)
+	w.table.change("a1", func(a *relay.Account) { a.IMAP, a.CopyMode = relay.Server{}, relay.CopyNever })
+	if err := w.provider.SetPassword(janeMail, "another"); err != nil {
+		t.Fatal(err)
+	}
+	w.run()
+	if err := w.change(nil, "another"); err != nil {
+		t.Fatal(err)
+	}
+	w.diary.await(t, "restored a1")
+	if a := w.stored(); a.Candidate != nil || a.State != relay.AccountVerified {
+		t.Errorf("%+v", a)
 	}
 }

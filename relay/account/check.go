@@ -50,7 +50,24 @@ func check(a *relay.Account, password relay.Secret, finds bool) error {
 	if finds && unset(&a.Settings) && a.SignIn == relay.SignInPassword {
 		return nil
 	}
-	return checkSettings(&a.Settings, a.CopyMode == relay.CopyNever)
+	if err := checkSettings(&a.Settings, a.CopyMode == relay.CopyNever); err != nil {
+		return err
+	}
+	return checkLogins(a)
+}
+
+// checkLogins keeps a sign-in by an application's secret, which opens every mailbox, to
+// the mailbox that was bound to its user.
+func checkLogins(a *relay.Account) error {
+	if a.SignIn != relay.SignInApp {
+		return nil
+	}
+	for field, login := range map[string]string{"smtp.login": a.SMTP.Login, "imap.login": a.IMAP.Login} {
+		if login != "" && !sameText(login, a.Address) {
+			return fieldError(field, "With an application's secret relayd signs in as %s and as nobody else: leave the user name empty.", a.Address)
+		}
+	}
+	return nil
 }
 
 // checkSettings checks what people decide. noCopies means that nobody wants a copy in
@@ -83,6 +100,11 @@ func checkSignIn(s *relay.Settings) error {
 		}
 		return nil
 	case relay.SignInConsent, relay.SignInApp:
+		for field, server := range map[string]*relay.Server{"smtp.tls": &s.SMTP, "imap.tls": &s.IMAP} {
+			if server.Host != "" && server.TLS == relay.TLSNone {
+				return fieldError(field, "An access token goes over TLS only: choose implicit or starttls.")
+			}
+		}
 		if s.App == "" {
 			return fieldError("app", "For this kind of sign-in the OAuth application is needed.")
 		}

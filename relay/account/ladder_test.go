@@ -404,7 +404,8 @@ func TestLearnMendedAndTold(t *testing.T) {
 	if err := w.service.Learn(t.Context(), "a1", true); err != nil || !w.stored().Card.FilesSent {
 		t.Errorf("learned: %v, %+v", err, w.stored().Card)
 	}
-	if err := w.service.Mended(t.Context(), "a1"); err != nil || !w.stored().RetryAt.IsZero() {
+	w.table.change("a1", func(a *relay.Account) { a.App = "app1" })
+	if err := w.service.Mended(t.Context(), "app1"); err != nil || !w.stored().RetryAt.IsZero() {
 		t.Errorf("nothing was broken: %v, %+v", err, w.stored())
 	}
 	if err := w.service.Park(t.Context(), "a1", relay.Trouble{Rule: "auth.password_wrong", Pause: time.Hour}); err != nil {
@@ -417,11 +418,21 @@ func TestLearnMendedAndTold(t *testing.T) {
 	if err := w.service.Told(t.Context(), "a1", w.stored().StateSince, told); err != nil || w.stored().Told != told {
 		t.Errorf("told: %v, %+v", err, w.stored().Told)
 	}
+	if err := w.service.Mended(t.Context(), "app2"); err != nil || w.stored().RetryAt.Before(time.Now()) {
+		t.Errorf("something was done about another application: %v, %+v", err, w.stored())
+	}
 	w.run()
-	if err := w.service.Mended(t.Context(), "a1"); err != nil {
+	if err := w.service.Mended(t.Context(), "app1"); err != nil {
 		t.Fatal(err)
 	}
 	w.diary.await(t, "restored a1")
+	since := w.stored().Broke.Since
+	if err := w.service.Park(t.Context(), "a1", relay.Trouble{Rule: "auth.password_wrong", Pause: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	if a := w.stored(); since.IsZero() || !a.StateSince.Equal(since) || a.Told != told {
+		t.Errorf("the same trouble again is another one: %+v", a)
+	}
 }
 
 // finder finds the servers of the simulated provider.
@@ -466,5 +477,35 @@ func TestVerifyFindsTheServers(t *testing.T) {
 		if last.State != relay.VerificationFailed || last.Field != field || strings.Contains(last.Message, "secret") {
 			t.Errorf("%s: %+v", field, last)
 		}
+	}
+}
+
+// A token is shown to nobody but the servers of its vendor, and what an application's
+// secret opens is the account's own mailbox.
+func TestTokenGoesToItsVendorOnly(t *testing.T) {
+	t.Parallel()
+	w, _, _ := clouded(t, simulator.Personality{}, func(o *account.Options) {
+		o.TokenHost = func(_ *relay.App, host string) bool { return host == "mail.vendor.example" }
+	})
+	a := w.record()
+	a.Provider, a.SignIn, a.App, a.Ways = relay.ProviderOffice365, relay.SignInConsent, "app1", []relay.Way{relay.WaySMTP}
+	w.save(a, "")
+	var refusal *relay.FieldError
+	if _, err := w.service.Credentials(t.Context(), a.ID, relay.ResourceMail); !errors.As(err, &refusal) || !strings.Contains(refusal.Message, "goes only to") {
+		t.Errorf("credentials for a foreign server: %v", err)
+	}
+	if v := w.verify(); v.State != relay.VerificationFailed || !strings.HasSuffix(v.Field, ".host") {
+		t.Errorf("%+v", v)
+	}
+	b := w.record()
+	b.ID, b.Address.Local = "a2", "john"
+	b.Provider, b.SignIn, b.App, b.IMAP.Login = relay.ProviderOffice365, relay.SignInApp, "app1", "boss@acme.example"
+	b.SMTP.Login = ""
+	if err := w.service.Save(t.Context(), b, ""); !errors.As(err, &refusal) || refusal.Field != "imap.login" {
+		t.Errorf("an application's secret for another mailbox: %v", err)
+	}
+	b.IMAP.Login, b.SMTP.TLS = "john@ACME.example", relay.TLSNone
+	if err := w.service.Save(t.Context(), b, ""); !errors.As(err, &refusal) || refusal.Field != "smtp.tls" {
+		t.Errorf("a token in clear: %v", err)
 	}
 }

@@ -221,7 +221,7 @@ func (v *verification) compare() (string, *problem) {
 		if m.found == nil {
 			continue
 		}
-		if !m.keepsFrom() {
+		if !m.keepsFrom(v.alias != nil) {
 			replaced = &problem{field: "address", message: fmt.Sprintf("The provider does not send as %s: it replaced the sender by %s. "+
 				"Check the address of the account, or permit it at the provider as a sender.", m.from, relay.Printable(m.found.from))}
 			continue
@@ -246,9 +246,10 @@ func (v *verification) compare() (string, *problem) {
 
 // keepsFrom reports whether the mail arrived from the address that it was sent from.
 // Some APIs do not tell: they send as the mailbox that is signed in, and as no other.
-func (m *loopMail) keepsFrom() bool {
+// That proves no alias.
+func (m *loopMail) keepsFrom(alias bool) bool {
 	if m.found.from == "" && m.way.Web() {
-		return true
+		return !alias
 	}
 	from, err := mail.ParseAddress(m.found.from)
 	return err == nil && sameMailbox(from, m.from)

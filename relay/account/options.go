@@ -90,6 +90,10 @@ type Options struct {
 	Tokens     Tokens // nil: accounts are signed in to by password only
 	Finder     Finder // nil: servers must be chosen
 	Web        Web    // nil: accounts are reached by SMTP and IMAP only
+	// TokenHost reports whether an application's access tokens may go to the mail
+	// servers of a host: who gets one reads the mailbox, or with an app-only one every
+	// mailbox. nil means to any.
+	TokenHost func(app *relay.App, host string) bool
 	// Complete adds what is known of a provider to settings that somebody typed: the
 	// servers where none are named, and the preset to which they belong, so that its
 	// limits and reply rules hold; empty if to none. It may be nil.
@@ -97,6 +101,9 @@ type Options struct {
 	// Parked is called after an account was parked, to break off what is in flight
 	// for it. It may be nil.
 	Parked func(accountID string)
+
+	// Gone is called after an account was deleted. It may be nil.
+	Gone func(accountID string)
 
 	Hello        string                // our name in EHLO
 	Roots        *x509.CertPool        // authorities to trust; nil means the system's

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -142,10 +143,7 @@ func (s *Service) tryAgain(ctx context.Context, id string) {
 func (s *Service) tryCandidate(ctx context.Context, a *relay.Account) {
 	v := &verification{s: s, stored: a, account: candidateOf(a), trying: true}
 	s.o.Observer.CredentialUsed(v.account, "try", v.account.SMTP.Host)
-	c, wrong := v.credentials(ctx, relay.ResourceMail)
-	if wrong == nil {
-		wrong = s.signIn(ctx, c)
-	}
+	wrong := v.signIn(ctx)
 	if ctx.Err() != nil {
 		return // after the claim's pause it is tried again
 	}
@@ -156,7 +154,10 @@ func (s *Service) tryCandidate(ctx context.Context, a *relay.Account) {
 		case !v.isTried(a):
 			return false
 		case wrong != nil:
-			a.Candidate.TryAt, a.Candidate.Reason = time.Time{}, relay.Printable(wrong.message)
+			a.Candidate.Reason = relay.Printable(wrong.message)
+			if wrong.refusedSignIn() {
+				a.Candidate.TryAt = time.Time{}
+			}
 			return true
 		}
 		v.promote(a)
@@ -171,12 +172,32 @@ func (s *Service) tryCandidate(ctx context.Context, a *relay.Account) {
 	s.o.Observer.AccountRestored(v.account, "")
 }
 
-// signIn is one sign-in to both servers.
-func (s *Service) signIn(ctx context.Context, c *relay.Credentials) *problem {
-	if p := s.signInBySMTP(ctx, c); p != nil {
-		return p
+// signIn is one sign-in by the first way that was proved, and one to the server for
+// reading where there is one.
+func (v *verification) signIn(ctx context.Context) *problem {
+	way := v.account.Proved(time.Now())[0]
+	c, wrong := v.credentials(ctx, way.Resource())
+	switch {
+	case wrong != nil:
+		return wrong
+	case way != relay.WaySMTP:
+		wrong = v.s.signInByWeb(ctx, c, way)
+	default:
+		wrong = v.s.signInBySMTP(ctx, c)
 	}
-	return s.signInByIMAP(ctx, c)
+	if wrong != nil || v.account.IMAP.Host == "" {
+		return wrong
+	}
+	if c, wrong = v.credentials(ctx, relay.ResourceMail); wrong != nil {
+		return wrong
+	}
+	return v.s.signInByIMAP(ctx, c)
+}
+
+// refusedSignIn reports whether the server refused what was typed. Each repetition
+// brings the account nearer to being locked; a server that is down may be asked again.
+func (p *problem) refusedSignIn() bool {
+	return p.field == "password" || p.field == "consent" || strings.HasSuffix(p.field, ".login")
 }
 
 // signInToSend is one sign-in to the first way of the ladder that was proved.
@@ -210,6 +231,7 @@ func (s *Service) bringBack(ctx context.Context, tried *relay.Account, state rel
 		if a.State != relay.AccountParked || a.Version != tried.Version {
 			return false // it was changed while we tried what it was before
 		}
+		a.Broke = relay.Break{Rule: a.StateRule, Since: a.StateSince, Until: now}
 		restore(a, state, reason, now)
 		return true
 	})

@@ -79,7 +79,7 @@ func (s *Service) create(record *relay.Account, password relay.Secret, now time.
 func unproved(record *relay.Account, now time.Time) {
 	record.State, record.StateReason, record.StateRule, record.StateSince = relay.AccountUnverified, missing(record), "", now
 	record.RetryAt, record.Card = time.Time{}, relay.Card{}
-	record.Down, record.Told = nil, relay.Told{}
+	record.Down, record.Told, record.Broke = nil, relay.Told{}, relay.Break{}
 }
 
 // replace takes over what people cannot decide from the record that is there, and
@@ -126,7 +126,7 @@ func (s *Service) replace(ctx context.Context, record *relay.Account, password r
 func keepOwn(record, old *relay.Account) {
 	record.Password, record.Version, record.Card = old.Password, old.Version, old.Card
 	record.State, record.StateReason, record.StateRule, record.StateSince = old.State, old.StateReason, old.StateRule, old.StateSince
-	record.RetryAt, record.Down, record.Told = old.RetryAt, old.Down, old.Told
+	record.RetryAt, record.Down, record.Told, record.Broke = old.RetryAt, old.Down, old.Told, old.Broke
 	record.Aliases, record.Binding, record.Candidate = old.Aliases, old.Binding, old.Candidate
 }
 
@@ -143,6 +143,9 @@ func (s *Service) overwrite(record, old *relay.Account, password relay.Secret) e
 	if changed {
 		record.Version++
 		record.Down = nil
+	}
+	if !record.Settings.Equal(&old.Settings) {
+		record.LapseAliases()
 	}
 	return nil
 }
@@ -202,6 +205,9 @@ func (s *Service) mayKeep(old, asked *relay.Settings, sealed []byte, password re
 // password to somebody who could not see it by the old ones. Without this rule
 // whoever may change the servers could read the password: by naming one of his own.
 func leadsElsewhere(old, asked *relay.Settings) bool {
+	if unset(asked) && !unset(old) {
+		return true // whatever is found for the address
+	}
 	known := func(host string) bool {
 		return host == "" || host == old.SMTP.Host || host == old.IMAP.Host || host == hostOf(old.EWS)
 	}

@@ -133,7 +133,24 @@ func (s *Service) open(ctx context.Context, stored, a *relay.Account, field stri
 	if err != nil {
 		return nil, fmt.Errorf("access token of account %s: %w", a.ID, err)
 	}
+	if err := s.mayHaveToken(c); err != nil {
+		return nil, fmt.Errorf("access token of account %s: %w", a.ID, err)
+	}
 	return c, nil
+}
+
+// mayHaveToken refuses to give a token to servers that are not those of its vendor.
+func (s *Service) mayHaveToken(c *relay.Credentials) error {
+	if c.Resource != relay.ResourceMail || s.o.TokenHost == nil {
+		return nil
+	}
+	for field, host := range map[string]string{"smtp.host": c.Account.SMTP.Host, "imap.host": c.Account.IMAP.Host} {
+		if host != "" && !s.o.TokenHost(c.App, host) {
+			return fieldError(field, "An access token goes only to the mail servers of the provider that gave it, and %s is none of them. "+
+				"If it is one, name it with the OAuth application (endpoints.mail).", host)
+		}
+	}
+	return nil
 }
 
 // candidateOf is the account as it will be once its candidate is proved.
@@ -153,6 +170,9 @@ func (s *Service) Delete(ctx context.Context, id string) error {
 		return fmt.Errorf("delete account %s: %w", id, err)
 	}
 	s.o.Parked(id)
+	if s.o.Gone != nil {
+		s.o.Gone(id)
+	}
 	if s.o.Tokens == nil {
 		return nil
 	}

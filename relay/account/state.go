@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -25,6 +26,10 @@ func restore(a *relay.Account, state relay.AccountState, reason string, now time
 	a.State, a.StateReason, a.StateRule, a.RetryAt = state, relay.Printable(reason), "", time.Time{}
 }
 
+// sameBreak is how soon after a sign-in without a person the same trouble must come
+// back to be the same one.
+const sameBreak = 24 * time.Hour
+
 // Park notes that a proved account needs a person: its mail is held from now on,
 // and what is in flight is broken off. One sign-in is tried without a person after
 // t.Pause, though not before Options.RetryEvery. An account that was never proved, is
@@ -37,6 +42,9 @@ func (s *Service) Park(ctx context.Context, id string, t relay.Trouble) error {
 			return false
 		}
 		park(a, reasonOf(&t), t.Rule, now, retryAt)
+		if t.Rule != "" && t.Rule == a.Broke.Rule && now.Sub(a.Broke.Until) < sameBreak {
+			a.StateSince = a.Broke.Since // so people are not told again, and a policy's time goes on
+		}
 		return true
 	})
 	if err != nil || !changed {
@@ -128,21 +136,42 @@ func (s *Service) Bind(ctx context.Context, id string, b relay.Binding) error {
 	return err
 }
 
-// Mended notes that a person did something about a parked account, such as giving
-// consent again: one sign-in is tried at once.
-func (s *Service) Mended(ctx context.Context, id string) error {
-	now := time.Now()
-	_, _, err := s.update(ctx, id, func(a *relay.Account) bool {
-		if a.State != relay.AccountParked {
-			return false
+// Mended notes that somebody did something about an OAuth application, such as giving
+// it a new secret or the consent of a tenant: each parked account of it that may be
+// tried without a person is tried at once.
+func (s *Service) Mended(ctx context.Context, app string) error {
+	for after := ""; ; {
+		page, err := s.o.Accounts.List(ctx, after, pageSize)
+		if err != nil {
+			return fmt.Errorf("look for accounts of application %s: %w", app, err)
 		}
-		a.RetryAt = now
-		return true
-	})
-	if err == nil {
-		s.wake()
+		for _, a := range page {
+			after = a.ID
+			if !mayRetry(a, app) {
+				continue
+			}
+			now := time.Now()
+			if _, _, err := s.update(ctx, a.ID, func(a *relay.Account) bool {
+				if !mayRetry(a, app) {
+					return false
+				}
+				a.RetryAt = now
+				return true
+			}); err != nil {
+				return err
+			}
+		}
+		if len(page) < pageSize {
+			s.wake()
+			return nil
+		}
 	}
-	return err
+}
+
+// mayRetry: an account whose servers were changed has no time of a next try, since a
+// sign-in would not prove them.
+func mayRetry(a *relay.Account, app string) bool {
+	return a.State == relay.AccountParked && a.App == app && !a.RetryAt.IsZero()
 }
 
 // Told notes when people were told of the trouble that the account is in. since is

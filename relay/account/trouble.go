@@ -120,7 +120,10 @@ func webHost(c *relay.Credentials, way relay.Way) string {
 // problemOfCredentials says why an account cannot be signed in to at all.
 func (s *Service) problemOfCredentials(a *relay.Account, err error) *problem {
 	var e *relay.TokenError
+	var field *relay.FieldError
 	switch {
+	case errors.As(err, &field):
+		return &problem{field: field.Field, message: field.Message}
 	case errors.As(err, &e):
 		t := &trouble{where: relay.AtToken, reply: e.Reply, bearer: true,
 			class: s.o.Classifier.Classify(relay.Answer{Where: relay.AtToken, Provider: a.Rules(), Reply: e.Reply})}

@@ -291,7 +291,7 @@ func (v *verification) succeeded(ctx context.Context) {
 			v.promote(a)
 		}
 		restore(a, state, reason, now)
-		a.Card, a.Down = v.card, nil
+		a.Card, a.Down, a.Broke = v.card, nil, relay.Break{}
 		return true
 	})
 	switch {
@@ -328,6 +328,9 @@ func (v *verification) adopt(ctx context.Context) error {
 // place.
 func (v *verification) promote(a *relay.Account) {
 	next := candidateOf(a)
+	if !next.Settings.Equal(&a.Settings) {
+		next.LapseAliases()
+	}
 	if next.SignIn == relay.SignInPassword {
 		next.Password = v.s.sealIn(a.ID, sealField, next.SignIn, v.c.Password)
 	}

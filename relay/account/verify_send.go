@@ -77,16 +77,23 @@ func (v *verification) discover(ctx context.Context) (string, *problem) {
 		return "", &problem{field: "address", message: "What was found for this address cannot be used: enter the servers by hand."}
 	}
 	a, changed, err := v.s.update(ctx, v.account.ID, func(a *relay.Account) bool {
-		if a.Version != v.account.Version || !unset(&a.Settings) {
+		if !v.isSame(a) {
 			return false
 		}
-		a.Settings = found
+		if v.trying {
+			a.Candidate.Settings = found
+		} else {
+			a.Settings = found
+		}
 		return true
 	})
 	if err != nil || !changed {
 		return "", &problem{message: "The settings were changed during the verification: start it again."}
 	}
-	v.account.Settings, v.account.Revision = a.Settings, a.Revision
+	v.account.Settings, v.account.Revision = found, a.Revision
+	if v.trying {
+		v.stored.Candidate.Settings, v.stored.Revision = found, a.Revision
+	}
 	v.steps = append(v.steps[:1:1], v.plan()...)
 	v.p.replan(v.steps)
 	return source, nil

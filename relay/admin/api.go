@@ -39,7 +39,7 @@ func (s *Server) operations(mux *http.ServeMux) error {
 	acc.register(a)
 	acc.registerVerification(a)
 	acc.registerIdentity(a)
-	apps{d, s.opt.Sealer}.register(a)
+	apps{d, s.opt.Sealer, s.opt.Accounts}.register(a)
 	starters{d}.register(a)
 	domains{d, s.opt.Ownership}.register(a)
 	mending{d, s.opt.Mender}.register(a)

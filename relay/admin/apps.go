@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -16,6 +17,7 @@ import (
 type apps struct {
 	*desk
 	sealer Sealer
+	writer AccountWriter
 }
 
 func (s apps) register(a huma.API) {
@@ -108,6 +110,7 @@ func (s apps) remove(ctx context.Context, in *byID) (*struct{}, error) {
 }
 
 func (s apps) save(ctx context.Context, rec *relay.App, in api.AppInput) error {
+	before := *rec
 	for field, text := range map[string]string{"name": in.Name, "vendor": in.Vendor, "client_id": in.ClientID, "tenant": in.Tenant, "cloud": in.Cloud} {
 		if err := plainText(field, text); err != nil {
 			return err
@@ -128,6 +131,9 @@ func (s apps) save(ctx context.Context, rec *relay.App, in api.AppInput) error {
 	if err := checkEndpoints(rec.Endpoints); err != nil {
 		return err
 	}
+	if err := s.mayLead(ctx, &before, rec, in.Secret != nil); err != nil {
+		return err
+	}
 	if in.Secret != nil {
 		sealed, err := s.sealer.SealAppSecret(rec, relay.Secret(*in.Secret))
 		if err != nil {
@@ -138,7 +144,40 @@ func (s apps) save(ctx context.Context, rec *relay.App, in api.AppInput) error {
 	if len(rec.Secret) == 0 && rec.Kind != relay.AppConsent {
 		return wrong("secret", "This kind of application needs its secret.")
 	}
-	return s.dir.Apps().Put(ctx, rec)
+	if err := s.dir.Apps().Put(ctx, rec); err != nil {
+		return err
+	}
+	if in.Secret == nil || before.Revision == 0 {
+		return nil
+	}
+	return s.writer.Mended(ctx, rec.ID)
+}
+
+// mayLead refuses to send what was entrusted to an application to another place than
+// it was given for: its secret, and the consents of people.
+func (s apps) mayLead(ctx context.Context, before, rec *relay.App, newSecret bool) error {
+	type place struct {
+		vendor, tenant, cloud, client string
+		kind                          relay.AppKind
+		endpoints                     relay.Endpoints
+	}
+	of := func(a *relay.App) place {
+		e := a.Endpoints
+		e.AdminConsent = "" // nothing goes there but an administrator's browser
+		return place{a.Vendor, a.Tenant, a.Cloud, a.ClientID, a.Kind, e}
+	}
+	if before.Revision == 0 || of(before) == of(rec) {
+		return nil
+	}
+	if len(before.Secret) > 0 && !newSecret {
+		return wrong("secret", "The secret is needed again: relayd gives the one it keeps only to where it was given for.")
+	}
+	consents, _, err := scan(ctx, s.dir.Grants(), Paging{Limit: 1}, func(g *relay.Grant) string { return g.ID },
+		func(g *relay.Grant) bool { return g.App == rec.ID && g.Ended == "" })
+	if err == nil && len(consents) > 0 {
+		err = &Conflict{Message: "People have consented to this application as it is. Make a new one, and let them consent to that."}
+	}
+	return err
 }
 
 // checkEndpoints wants https everywhere: a token or a secret would travel in clear.
@@ -148,6 +187,11 @@ func checkEndpoints(e relay.Endpoints) error {
 	} {
 		if u, err := url.Parse(text); text != "" && (err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil) {
 			return wrong("endpoints."+field, "The address must begin with https:// and name a server.")
+		}
+	}
+	for name := range strings.FieldsSeq(e.Mail) {
+		if _, err := host("endpoints.mail", name); err != nil {
+			return err
 		}
 	}
 	return nil

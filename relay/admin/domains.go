@@ -2,11 +2,13 @@ package admin
 
 import (
 	"context"
+	"errors"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/relayd/relayd/internal/api"
 	"github.com/relayd/relayd/relay"
+	"github.com/relayd/relayd/store"
 )
 
 // domains serves claims to domains: an organisation proves by a DNS record that a
@@ -52,8 +54,11 @@ func (s domains) list(ctx context.Context, in *listClaims) (*listed[api.DomainCl
 }
 
 func (s domains) create(ctx context.Context, in *creation[api.DomainClaimInput]) (*made[api.DomainClaim], error) {
-	if _, err := find(ctx, s.dir.Organisations(), in.Body.Organisation, ownID); err != nil {
+	switch _, err := find(ctx, s.dir.Organisations(), in.Body.Organisation, ownID); {
+	case errors.Is(err, store.ErrNotFound):
 		return nil, wrong("organisation", "There is no organisation %q.", relay.Printable(in.Body.Organisation))
+	case err != nil:
+		return nil, err
 	}
 	rec, err := s.owner.Claim(ctx, in.Body.Organisation, in.Body.Domain)
 	if err != nil {

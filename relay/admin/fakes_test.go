@@ -138,11 +138,17 @@ type fakeAccounts struct {
 	mu     sync.Mutex
 	saved  map[string]relay.Secret // the passwords that arrived, by account
 	proofs map[string]relay.Verification
+	mended []string // applications
 	fault  error
 }
 
 func newFakeAccounts(dir store.Directory) *fakeAccounts {
 	return &fakeAccounts{dir: dir, saved: map[string]relay.Secret{}, proofs: map[string]relay.Verification{}}
+}
+
+func (f *fakeAccounts) Mended(_ context.Context, app string) error {
+	f.mended = append(f.mended, app)
+	return nil
 }
 
 func (f *fakeAccounts) Save(ctx context.Context, a *relay.Account, password relay.Secret) error {

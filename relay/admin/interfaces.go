@@ -56,6 +56,8 @@ type AccountWriter interface {
 	RemoveAlias(ctx context.Context, id string, address relay.Address) error
 	// Bind binds the account's address to its user.
 	Bind(ctx context.Context, id string, b relay.Binding) error
+	// Mended lets parked accounts of an OAuth application be tried again at once.
+	Mended(ctx context.Context, app string) error
 }
 
 // Verifier proves accounts.

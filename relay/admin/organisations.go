@@ -271,9 +271,22 @@ func (o organisations) userInside(ctx context.Context, organisation, domain stri
 		return "the user " + users[0].Address.String(), nil
 	}
 	accounts, _, err := scan(ctx, o.dir.Accounts(), first, func(a *relay.Account) string { return a.ID },
-		func(a *relay.Account) bool { return a.Organisation == organisation && a.Address.Domain == domain })
-	if err != nil || len(accounts) == 0 {
+		func(a *relay.Account) bool { return a.Organisation == organisation && sendsInside(a, domain) })
+	if err != nil {
 		return "", err
 	}
-	return "the account " + accounts[0].Address.String(), nil
+	if len(accounts) > 0 {
+		return "an address of the account " + accounts[0].Address.String(), nil
+	}
+	starters, _, err := scan(ctx, o.dir.Starters(), first, func(s *relay.Starter) string { return s.ID },
+		func(s *relay.Starter) bool { return s.Organisation == organisation && s.Domain == domain })
+	if err != nil || len(starters) == 0 {
+		return "", err
+	}
+	return "the starter configuration " + starters[0].ID, nil
+}
+
+// sendsInside reports whether one of the account's addresses is inside the domain.
+func sendsInside(a *relay.Account, domain string) bool {
+	return a.Address.Domain == domain || slices.ContainsFunc(a.Aliases, func(alias relay.Alias) bool { return alias.Address.Domain == domain })
 }

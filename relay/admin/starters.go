@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -9,6 +10,7 @@ import (
 	"github.com/relayd/relayd/internal/api"
 	"github.com/relayd/relayd/internal/mailaddr"
 	"github.com/relayd/relayd/relay"
+	"github.com/relayd/relayd/store"
 )
 
 // starters serves starter configurations: what an administrator prepares once for the
@@ -99,8 +101,11 @@ func (s starters) remove(ctx context.Context, in *byID) (*struct{}, error) {
 // owns, and for no others (design section 6).
 func (s starters) save(ctx context.Context, rec *relay.Starter, in api.StarterInput) (err error) {
 	o, err := find(ctx, s.dir.Organisations(), rec.Organisation, ownID)
-	if err != nil {
+	if errors.Is(err, store.ErrNotFound) {
 		return wrong("organisation", "There is no organisation %q.", relay.Printable(rec.Organisation))
+	}
+	if err != nil {
+		return err
 	}
 	if rec.Domain = ""; in.Domain != "" {
 		if rec.Domain, err = mailaddr.ParseDomain(in.Domain); err != nil {

@@ -111,10 +111,10 @@ func (u users) put(ctx context.Context, in *change[api.UserInput]) (*shown[api.U
 	if err := u.apply(ctx, rec, in.Body); err != nil {
 		return nil, err
 	}
-	if err := u.dir.Users().Put(ctx, rec); err != nil {
+	if err := u.readdress(ctx, rec, before); err != nil {
 		return nil, err
 	}
-	if err := u.readdress(ctx, rec, before); err != nil {
+	if err := u.dir.Users().Put(ctx, rec); err != nil {
 		return nil, err
 	}
 	return &shown[api.User]{ETag: etag(rec.Revision), Body: u.view(rec)}, nil
@@ -157,14 +157,17 @@ func (u users) apply(ctx context.Context, rec *relay.User, in api.UserInput) err
 }
 
 // readdress changes a user's address wherever it stands: in the account, which must be
-// proved anew, and in the lists of submitters. A step that fails can be repeated by
-// the same change of the user.
+// proved anew, and in the lists of submitters. The user itself comes last, so that after
+// a step that failed the same change can be made again.
 func (u users) readdress(ctx context.Context, rec *relay.User, before relay.Address) error {
 	if before.Equal(rec.Address) || before.IsZero() {
 		return nil
 	}
 	a, err := u.dir.AccountByAddress(ctx, before)
 	if err == nil && a.User == rec.ID && a.Address.Equal(before) {
+		if err := u.free(ctx, a, rec.Address); err != nil {
+			return err
+		}
 		a.Address = rec.Address
 		if err := u.writer.Save(ctx, a, ""); err != nil {
 			return err
@@ -179,7 +182,7 @@ func (u users) readdress(ctx context.Context, rec *relay.User, before relay.Addr
 		}
 		for _, s := range page {
 			after = s.ID
-			if !replaceSender(s, before, rec.Address) {
+			if !callerOf(ctx).reaches(s.Organisation) || !replaceSender(s, before, rec.Address) {
 				continue
 			}
 			if err := u.dir.Submitters().Put(ctx, s); err != nil {
@@ -190,6 +193,18 @@ func (u users) readdress(ctx context.Context, rec *relay.User, before relay.Addr
 			return nil
 		}
 	}
+}
+
+// free refuses an address that another account has.
+func (u users) free(ctx context.Context, a *relay.Account, address relay.Address) error {
+	other, err := u.dir.AccountByAddress(ctx, address)
+	if errors.Is(err, store.ErrNotFound) || err == nil && other.ID == a.ID {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return taken("address", "The address %s belongs to the account %s already.", address, other.ID)
 }
 
 // replaceSender puts a new address in the place of an old one in a submitter's list.

@@ -247,6 +247,10 @@ func (s *Service) endDevice(d *device, state DeviceState, g *relay.Grant, id ide
 	}
 	d.State, d.Err, d.Grant, d.Ended = state, err, g, time.Now()
 	d.Result.Confirmed, d.Result.Claim = id.address != "", id.claim
+	if state == DeviceDone && d.flow.Done != nil {
+		done := d.Device
+		s.running.Go(func() { d.flow.Done(done) })
+	}
 }
 
 // DeviceProgress tells how a device flow stands, to the login that began it. It returns

@@ -18,8 +18,10 @@ type Expiry struct {
 	App     string    // id of the application
 	Name    string    // its name
 	Account string    // id; empty for ExpirySecret
-	Address string    // of the account
-	Reason  string    // for ExpiryEnded: the vendor's words
+	// Organisation of the account or, for ExpirySecret, of the application.
+	Organisation string
+	Address      string // of the account
+	Reason       string // for ExpiryEnded: the vendor's words
 }
 
 // ExpiryKind is what ends.
@@ -47,7 +49,7 @@ func (s *Service) Expiring(ctx context.Context, organisation string) ([]Expiry, 
 			continue
 		}
 		if !app.SecretExpires.IsZero() && app.SecretExpires.Before(limit) {
-			out = append(out, Expiry{Kind: ExpirySecret, At: app.SecretExpires, App: app.ID, Name: app.Name})
+			out = append(out, Expiry{Kind: ExpirySecret, At: app.SecretExpires, App: app.ID, Name: app.Name, Organisation: app.Organisation})
 		}
 	}
 	after := ""
@@ -134,6 +136,6 @@ func (s *Service) concerns(ctx context.Context, e *Expiry, organisation string) 
 	if err != nil {
 		return false, errors.Join(fmt.Errorf("read account %s", e.Account), err)
 	}
-	e.Address = a.Address.String()
+	e.Address, e.Organisation = a.Address.String(), a.Organisation
 	return organisation == "" || a.Organisation == organisation, nil
 }

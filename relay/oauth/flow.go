@@ -26,6 +26,7 @@ type BeginRequest struct {
 	Resources    []relay.Resource // none means mail
 	Candidate    bool             // a consent to be tried beside the one in force
 	Return       string           // a path of our own, for the page that comes afterwards
+	Done         func(Device)     // called once a consent by code was given; nil: nobody asks
 }
 
 // Start is where the browser goes.

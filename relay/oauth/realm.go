@@ -56,6 +56,7 @@ func (s *Service) realm(app *relay.App) (*realm, error) {
 // settle fills the endpoints: the application's own before the vendor's.
 func (m *realm) settle() error {
 	own, v, e := m.app.Endpoints, m.vendor, &m.endpoints
+	e.Mail = own.Mail
 	for _, p := range []struct {
 		name       string
 		to         *string

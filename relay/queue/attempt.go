@@ -228,6 +228,9 @@ func (c *Conductor) tellLane(ctx context.Context, t task, d *relay.Delivery, a *
 	case relay.TroubleSlow:
 		trouble := *a.Trouble
 		trouble.Pause = c.sched.slow(t.lane, trouble.Pause, t.lane.why(&trouble), now)
+		if trouble.ClockStops {
+			c.sched.stopClock(t.lane, now.Add(trouble.Pause))
+		}
 		a.Trouble = &trouble
 	case relay.TroublePark:
 		if err := c.o.Accounts.Park(context.WithoutCancel(ctx), d.Route.Account, *a.Trouble); err != nil {

@@ -66,6 +66,7 @@ type lane struct {
 	restUntil time.Time     // trouble of the whole lane
 	rest      time.Duration // the last rest, doubled at each repetition
 	resting   string        // why it rests, in plain words
+	ageless   time.Time     // until then nothing that waits in it grows old: it is a quota that it waits for
 	turns     []*turn       // submitters with ready tasks, in the order of their turns
 	bySender  map[string]*turn
 	ready     int

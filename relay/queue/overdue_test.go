@@ -111,3 +111,32 @@ func TestHeldMessagesDoNotExpireInARestingLane(t *testing.T) {
 		})
 	})
 }
+
+// A used-up quota never bounces mail, however long it takes to send what waits, and
+// although the lane works in between (promise G3).
+func TestQuotaDoesNotAgeMail(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sent := map[int]int{} // by day
+		st := newStage(t, throughAccount, func(ctx context.Context, d *relay.Delivery) relay.Attempt {
+			day := time.Now().YearDay()
+			if sent[day] < 3 {
+				sent[day]++
+				return answering(relay.Delivered, 250)(ctx, d)
+			}
+			a := deferred(d, time.Now(), relay.Reply{Code: 550})
+			a.Trouble = &relay.Trouble{Kind: relay.TroubleSlow, Pause: 24 * time.Hour, Rule: "quota.daily", ClockStops: true}
+			return a
+		})
+		st.run(func() {
+			var ids []relay.ID
+			for range 30 {
+				ids = append(ids, st.put(message("b.example")))
+			}
+			st.after(20 * 24 * time.Hour)
+			for _, id := range ids {
+				wantOutcome(t, st, id, relay.Delivered)
+			}
+		})
+	})
+}

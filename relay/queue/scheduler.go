@@ -211,12 +211,25 @@ func (s *scheduler) untold(before time.Time) (tasks []task) {
 // acceptedBefore gives the messages accepted before some time that wait for the turn
 // of their lane.
 func (s *scheduler) acceptedBefore(before time.Time) (tasks []task) {
+	now := time.Now()
 	s.eachReady(before, func(t *task) {
-		if t.lane.key.isAttempt() {
+		if t.lane.key.isAttempt() && !now.Before(t.lane.ageless) {
 			tasks = append(tasks, *t)
 		}
 	})
 	return tasks
+}
+
+// quotaWindow is the longest window of a provider's quota. While a lane sends what such
+// a window lets it send, the rest of its mail still waits for the next one.
+const quotaWindow = 24 * time.Hour
+
+// stopClock keeps what waits in a lane from growing too old until a quota has room, and
+// through the window after it.
+func (s *scheduler) stopClock(l *lane, until time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.ageless = until.Add(quotaWindow)
 }
 
 func (s *scheduler) eachReady(before time.Time, do func(*task)) {

@@ -31,6 +31,9 @@ func settle(p policy, now time.Time, m *relay.Message, old *relay.State, route r
 	for i := range a.Results {
 		p.settleRecipient(now, m, s, a, &a.Results[i])
 	}
+	if a.Trouble != nil && a.Trouble.ClockStops {
+		s.HeldFor += a.Trouble.Pause
+	}
 	if !p.noCopies && wantsCopy(m, s) {
 		s.Copy = relay.Copy{Status: relay.CopyPending, Account: s.Route.Account, Way: a.Way, Since: now}
 	}
@@ -101,7 +104,7 @@ func (p policy) postpone(now time.Time, m *relay.Message, s *relay.State, a *rel
 		r.Next = time.Time{} // the account's mail is held, with a clock of its own
 	case trouble == relay.TroubleAborted:
 		r.Next = now.Add(max(a.Trouble.Pause, minAbortWait))
-	case age(now, m, s) >= p.backoff.GiveUpAfter:
+	case age(now, m, s) >= p.backoff.GiveUpAfter && (a.Trouble == nil || !a.Trouble.ClockStops):
 		expireRecipient(m, r, res.Recipient)
 	case trouble == relay.TroubleSlow:
 		// Another message of the lane finds out first whether the trouble is over: it

@@ -52,6 +52,9 @@ func heldUntil(f Facts) time.Time {
 // account; zero if it never does. The time counts from when both were there: the
 // message and the trouble.
 func brokenUntil(f Facts) time.Time {
+	if f.Lapsed && f.Account.State.Usable() {
+		return time.Time{} // the account is not broken
+	}
 	if f.Policy.Broken != relay.BrokenDirect && f.Policy.Broken != relay.BrokenReturn {
 		return time.Time{}
 	}

@@ -88,7 +88,10 @@ func (r *Router) facts(ctx context.Context, m *relay.Message) (f Facts, err erro
 		return f, fmt.Errorf("find the account of %s: %w", owner, err)
 	}
 	if f.Account != nil && !f.Account.SendsAs(owner) {
-		f.Account = nil // an alias without a proof of its own is nobody's (promise G9)
+		f.Lapsed = f.Account.Lapsed(owner)
+		if !f.Lapsed {
+			f.Account = nil // an alias without a proof of its own is nobody's (promise G9)
+		}
 	}
 	if f.Policy, err = r.policy(ctx, m.From, m.Organisation); err != nil {
 		return f, err

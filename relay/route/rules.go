@@ -15,6 +15,7 @@ type Facts struct {
 	NullSender   bool           // MAIL FROM:<>
 	Address      relay.Address  // the header From; of a report the recipient
 	Account      *relay.Account // to which Address belongs; nil if to none
+	Lapsed       bool           // Address is an alias of Account that has to be proved again
 	Organisation string         // of the submitter; empty if it belongs to the operator or there is none
 	Policy       relay.Policy   // of the sender's organisation
 	NoDirect     bool           // the operator switched direct delivery off
@@ -84,7 +85,7 @@ func report(f Facts) (relay.Route, bool) {
 	switch {
 	case f.Kind != relay.KindReport:
 		return relay.Route{}, false
-	case f.Account != nil && f.Account.State == relay.AccountVerified && f.Account.IMAP.Host != "":
+	case f.Account != nil && !f.Lapsed && f.Account.State == relay.AccountVerified && f.Account.IMAP.Host != "":
 		return relay.Route{
 			Kind: relay.RouteInbox, Account: f.Account.ID, Rule: "report.inbox",
 			Reason: fmt.Sprintf("the return path %s owns a verified account, so the report is filed in its inbox", f.Address),
@@ -135,7 +136,7 @@ func usable(f Facts) (relay.Route, bool) {
 	return relay.Route{
 		Kind: relay.RouteAccount, Account: f.Account.ID, Rule: "account." + string(f.Account.State),
 		Reason: fmt.Sprintf("%s owns an account that is %s", f.Address, f.Account.State),
-	}, f.Account.State.Usable()
+	}, f.Account.State.Usable() && !f.Lapsed
 }
 
 func neverProved(f Facts) (relay.Route, bool) {
@@ -150,6 +151,9 @@ func neverProved(f Facts) (relay.Route, bool) {
 func wait(f Facts) (relay.Route, bool) {
 	route := relay.Route{Kind: relay.RouteHold, Account: f.Account.ID, Rule: "account.reverify",
 		Reason: fmt.Sprintf("the account of %s is being verified again", f.Address)}
+	if f.Lapsed {
+		route.Reason = fmt.Sprintf("the servers of its account were changed, so %s must be proved again as a sender", f.Address)
+	}
 	if f.Account.State == relay.AccountParked {
 		route.Rule = "account.parked"
 		route.Reason = fmt.Sprintf("the account of %s needs attention", f.Address)

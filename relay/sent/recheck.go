@@ -3,6 +3,7 @@ package sent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,7 +107,8 @@ func (f *Filer) compare(ctx context.Context, s *session, c *relay.Credentials, f
 			return kept, err
 		}
 	}
-	if !c.Account.Card.FilesSent {
+	// A copy that is alone may be ours, which somebody moved away and back.
+	if !c.Account.Card.FilesSent && (ours || hasTrace(theirs, filing)) {
 		f.learn(ctx, filing.Account, true)
 	}
 	return relay.Filed{Status: relay.CopyByProvider, Folder: kept.Folder, UID: theirs.UID, Validity: theirs.Validity, Rule: RuleLate,
@@ -119,12 +121,12 @@ func (f *Filer) compare(ctx context.Context, s *session, c *relay.Credentials, f
 // after ours: so two copies that relayd filed of two messages with one Message-ID can
 // never both be taken out.
 func isProviders(m *mailbox.Message, filing *relay.Filing, ours uint32) bool {
-	for _, trace := range m.Header["received"] {
-		if strings.Contains(trace, filing.Message.ID.String()) {
-			return true
-		}
-	}
-	return m.UID > ours && isCopyOf(m.Arrived, filing.Message)
+	return hasTrace(m, filing) || m.UID > ours && isCopyOf(m.Arrived, filing.Message)
+}
+
+// hasTrace reports whether a message has the trace field of this very message.
+func hasTrace(m *mailbox.Message, filing *relay.Filing) bool {
+	return slices.ContainsFunc(m.Header["received"], func(trace string) bool { return strings.Contains(trace, filing.Message.ID.String()) })
 }
 
 // ourCopy gives the copy among messages of one Message-ID that relayd itself filed,

@@ -32,7 +32,7 @@ func (a *attempt) book(to int) (*booking, bool) {
 	}
 	reply := relay.Local("protocol", "the account has sent as much as its provider allows for now")
 	a.out.Trouble = graver(a.out.Trouble, &relay.Trouble{
-		Kind: relay.TroubleSlow, Pause: wait, Rule: ruleThrottle, Reply: reply,
+		Kind: relay.TroubleSlow, Pause: wait, Rule: ruleThrottle, Reply: reply, ClockStops: true,
 		Hint: "The account has sent as much as its provider allows for now; its mail goes on by itself.",
 	})
 	a.stop(ruleThrottle, reply)
@@ -58,6 +58,7 @@ func (a *attempt) heedQuota() {
 		return
 	}
 	if window, is := quotaWindow(t.Rule, t.Reply.Text); is {
+		t.ClockStops = true
 		t.Pause = max(t.Pause, a.d.o.Ledger.Exhausted(a.account.ID, window, a.limits, time.Now()))
 	}
 }

@@ -108,6 +108,7 @@ func (a *attempt) fetch(ctx context.Context) bool {
 // noCredentials ends an attempt whose account cannot be used at all.
 func (a *attempt) noCredentials(err error) {
 	var token *relay.TokenError
+	var setting *relay.FieldError
 	switch {
 	case a.job.BrokenOff():
 		a.brokenOff()
@@ -116,12 +117,16 @@ func (a *attempt) noCredentials(err error) {
 		v := a.judge(smtpwire.Answer{Where: relay.AtToken, Reply: token.Reply})
 		a.out.Trouble = graver(a.out.Trouble, v.trouble)
 		a.settleLeft(v)
+	case errors.As(err, &setting):
+		a.version = a.account.Version
+		a.out.Trouble = &relay.Trouble{Kind: relay.TroublePark, Rule: ruleSettings, Hint: setting.Message, Version: a.version}
+		a.stop(ruleSettings, relay.Reply{})
 	case errors.Is(err, store.ErrNotFound):
 		a.out.Trouble = &relay.Trouble{Kind: relay.TroublePark, Rule: ruleNoAccount, Hint: "The account does not exist any more."}
 		a.stop(ruleNoAccount, relay.Reply{})
 	default:
 		a.out.Trouble = &relay.Trouble{
-			Kind: relay.TroubleSlow, Pause: credentialsPause, Rule: ruleCredentials,
+			Kind: relay.TroubleSlow, Pause: credentialsPause, Rule: ruleCredentials, ClockStops: true,
 			Hint: "The account's credentials cannot be read; relayd's log says why.",
 		}
 		a.stop(ruleCredentials, relay.Reply{})

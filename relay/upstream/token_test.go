@@ -119,6 +119,8 @@ func TestTokens(t *testing.T) {
 		"no token at all":      {revoked, nil, nil, "deferred token.revoked.microsoft | park token.revoked.microsoft", 0, 24 * time.Hour},
 		"the app's secret ended": {endpoint(401, "invalid_client: AADSTS7000222: expired"), nil, nil,
 			"deferred token.secret_expired.microsoft | park token.secret_expired.microsoft", 0, time.Hour},
+		"a server that may not have it": {&relay.FieldError{Field: "smtp.host", Message: "An access token goes elsewhere."}, nil, nil,
+			"deferred local.api_settings | park local.api_settings", 0, 0},
 		"no token for now":      {endpoint(429, "x"), nil, nil, "deferred token.temporary | slow token.temporary", 0, 5 * time.Minute},
 		"no answer":             {&relay.TokenError{Reply: relay.Local("timeout", "")}, nil, nil, "deferred token.unreachable | slow token.unreachable", 0, 5 * time.Minute},
 		"an answer of no sense": {endpoint(418, "teapot"), nil, nil, "deferred default.token | slow default.token", 0, 5 * time.Minute},

@@ -145,7 +145,7 @@ func (s *scene) prepareApp(provider, vendor, kind, signIn string) (app string) {
 		"organisation": s.org, "name": "relayd", "vendor": vendor, "kind": kind, "client_id": clientID, "secret": clientSecret, "tenant": tenant,
 		"endpoints": map[string]any{
 			"auth": e.Authorize, "token": e.Token, "device": e.Device, "revoke": e.Revoke, "admin_consent": e.AdminConsent,
-			"graph": s.provider.HTTPSURL() + "/v1.0", "gmail": s.provider.HTTPSURL(),
+			"graph": s.provider.HTTPSURL() + "/v1.0", "gmail": s.provider.HTTPSURL(), "mail": "mail.example",
 		},
 	}).ID
 	s.prepare(map[string]any{"provider": provider, "preset": map[string]string{"gmail": "gmail", "office365": "microsoft365"}[provider], "sign_in": signIn, "app": app})

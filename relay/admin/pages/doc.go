@@ -11,8 +11,8 @@
 //  4. when the account works, the link is used up.
 //
 // Whoever has a link may do this one thing to this one account, and sees of it no more
-// than its address and why it does not work. Nothing is changed by a GET, no page needs
-// a script, and no secret is ever written into a page. What comes back from a provider
+// than its address and why it does not work. A GET changes nothing
+// but that the link is used up when the account works; no page needs a script, and no secret is ever written into a page. What comes back from a provider
 // is tied to the browser that left by a cookie.
 //
 // The pages are plain: they work in every browser and with the keyboard alone.

@@ -22,11 +22,11 @@ type visit struct {
 	Problem string     // why
 }
 
-// Servers reports whether the fields for servers are shown: where the person may choose
-// them, and nobody has yet or one of them is wrong.
+// Servers reports whether the fields for servers are shown and taken: where the person
+// may choose them, as long as the account has never worked. Later a link in an old mail
+// must not lead the mailbox elsewhere.
 func (v *visit) Servers() bool {
-	wrong := strings.HasPrefix(v.Field, "smtp.") || strings.HasPrefix(v.Field, "imap.")
-	return v.MayType && v.ByPassword() && (wrong || v.Link.Purpose == relay.LinkConnect)
+	return v.MayType && v.ByPassword() && v.Account.State == relay.AccountUnverified && v.Link.Purpose != relay.LinkCode
 }
 
 // Open reports whether those fields are shown at once, and not behind a word.
@@ -56,8 +56,32 @@ func (v *visit) Reason() string {
 	return v.Account.StateReason
 }
 
-// open checks the link of a request. It answers the request itself if there is none.
+// errSpent means that the account has changed since the link was made.
+var errSpent = errors.New("what the link was made for is done, or the account has another address now")
+
+// spent reports whether a link has nothing more to do: the account was proved or came
+// back by itself since, or it got another address.
+func spent(link *relay.Link, a *relay.Account) bool {
+	if a.Card.VerifiedAt.After(link.Created) {
+		return true
+	}
+	settled := a.State == relay.AccountVerified || a.State == relay.AccountUnverified
+	return settled && a.StateSince.After(link.Created)
+}
+
+// open checks the link of a request that is to do something. It answers the request
+// itself if there is none.
 func (p *Pages) open(w http.ResponseWriter, r *http.Request) *visit {
+	v := p.look(w, r)
+	if v != nil && spent(v.Link, v.Account) {
+		p.refuse(w, r, errSpent)
+		return nil
+	}
+	return v
+}
+
+// look is open for a request that only wants to see.
+func (p *Pages) look(w http.ResponseWriter, r *http.Request) *visit {
 	token := r.PathValue("token")
 	link, err := p.o.Links.Open(r.Context(), token)
 	if err == nil {
@@ -78,8 +102,11 @@ func (p *Pages) open(w http.ResponseWriter, r *http.Request) *visit {
 func (p *Pages) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p.o.Log.WarnContext(r.Context(), "link refused", "from", r.RemoteAddr, "error", err)
 	text := p.o.Links.Public(err)
-	if errors.Is(err, store.ErrNotFound) {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
 		text = "The mailbox of this link is not here any more."
+	case errors.Is(err, errSpent):
+		text = "This link has done its work. If the mailbox needs attention again, please ask for a new one."
 	}
 	p.say(w, r, http.StatusNotFound, message{Title: "This link does not work", Text: text})
 }
@@ -122,7 +149,7 @@ func (p *Pages) submit(w http.ResponseWriter, r *http.Request) {
 		p.again(w, r, v, "password", "Type the password.")
 		return
 	}
-	if v.MayType {
+	if v.Servers() {
 		if field, problem := chooseServers(v.Account, r.PostForm); problem != "" {
 			p.again(w, r, v, field, problem)
 			return
@@ -193,17 +220,21 @@ type course struct {
 
 // progress shows the steps. When the account works, the link has done its work.
 func (p *Pages) progress(w http.ResponseWriter, r *http.Request) {
-	v := p.open(w, r)
+	v := p.look(w, r)
 	if v == nil {
 		return
 	}
 	now, known := p.o.Accounts.Progress(v.Account.ID)
-	if !known {
+	if !known || now.Started.Before(v.Link.Created) {
 		http.Redirect(w, r, "/link/"+v.Token, http.StatusSeeOther) //nolint:gosec // as in prove
 		return
 	}
 	switch now.State {
 	case relay.VerificationDone:
+		if v.Account.Candidate != nil {
+			p.again(w, r, v, "", "Another check was under way, so this one did not begin. Please try once more.")
+			return
+		}
 		p.done(w, r, v)
 	case relay.VerificationFailed, relay.VerificationCancelled:
 		v.Field, v.Problem = now.Field, now.Message

@@ -146,7 +146,9 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer") // the address of the page is the link
+	// The address of the page is the link: nobody else may see it. With no-referrer some
+	// browsers would send forms as if they came from another site.
+	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Robots-Tag", "noindex")
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/relayd/relayd/relay"
 	"github.com/relayd/relayd/relay/admin/pages"
@@ -192,7 +193,7 @@ func (a answer) is(status int, says ...string) answer {
 			a.t.Errorf("%s shows %q:\n%s", a.path, s, a.text)
 		}
 	}
-	if a.header.Get("Content-Security-Policy") == "" || a.header.Get("Referrer-Policy") != "no-referrer" || a.header.Get("Cache-Control") != "no-store" {
+	if a.header.Get("Content-Security-Policy") == "" || a.header.Get("Referrer-Policy") != "same-origin" || a.header.Get("Cache-Control") != "no-store" {
 		a.t.Errorf("%s: headers %v", a.path, a.header)
 	}
 	return a
@@ -300,6 +301,7 @@ func TestCode(t *testing.T) {
 func TestServersOfOnesOwn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, relay.LinkConnect)
+	w.account.State = relay.AccountUnverified
 	if strings.Contains(w.get("/link/tok").is(200, "Connect your mailbox").text, "smtp_host") {
 		t.Error("the page asks for servers that the person may not choose")
 	}
@@ -322,6 +324,34 @@ func TestServersOfOnesOwn(t *testing.T) {
 	w.post("/link/tok", form).is(200)
 	if w.account.SMTP != (relay.Server{Host: "smtp.example", Port: 465, TLS: relay.TLSImplicit}) || w.account.IMAP.Port != 993 {
 		t.Errorf("account %+v", w.account.Settings)
+	}
+}
+
+// A link in an old mail leads the mailbox nowhere else, and not twice.
+func TestOldLinks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, relay.LinkMend)
+	made := time.Now()
+	w.links["tok"].Created, w.mayType = made, true
+	w.account.SMTP.Host = "mail.example"
+	w.post("/link/tok", url.Values{"password": {"secret"}, "smtp_host": {"evil.example"}, "smtp_port": {"465"}, "smtp_tls": {"implicit"},
+		"imap_host": {"evil.example"}, "imap_port": {"993"}, "imap_tls": {"implicit"}})
+	if w.saved != "secret" || w.account.SMTP.Host != "mail.example" {
+		t.Errorf("an account that worked once was led to %s", w.account.SMTP.Host)
+	}
+	for name, change := range map[string]func(*relay.Account){
+		"proved since":          func(a *relay.Account) { a.Card.VerifiedAt = made.Add(time.Second) },
+		"came back by itself":   func(a *relay.Account) { a.State, a.StateSince = relay.AccountVerified, made.Add(time.Second) },
+		"another address since": func(a *relay.Account) { a.State, a.StateSince = relay.AccountUnverified, made.Add(time.Second) },
+	} {
+		w := newWorld(t, relay.LinkMend)
+		w.links["tok"].Created = made
+		change(&w.account)
+		w.get("/link/tok").is(404, "has done its work")
+		w.post("/link/tok", url.Values{"password": {"secret"}}).is(404, "has done its work")
+		if w.saved != "" {
+			t.Errorf("%s: a password was taken", name)
+		}
 	}
 }
 
