@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -255,6 +256,79 @@ func TestNewAddressOfAUser(t *testing.T) {
 	got := read[api.Submitter](r.ask("GET", "/submitters/"+s.Submitter.ID, nil).is(200))
 	if strings.Join(got.Senders.Addresses, " ") != "jane.doe@acme.example info@acme.example" {
 		t.Errorf("submitter %+v", got.Senders)
+	}
+}
+
+// A change of a user's address that broke off can be made again.
+func TestNewAddressOfAUserAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	_, u := r.company("acme.example")
+	a := read[api.Account](r.ask("POST", "/accounts", servers(u.ID, canary)).is(201))
+	r.accounts.fault = errors.New("the disk is away")
+	in := api.UserInput{Address: "jane.doe@acme.example"}
+	r.change("/users/"+u.ID, etag(u.Revision), in).is(500)
+	r.accounts.fault = nil
+	r.change("/users/"+u.ID, etag(u.Revision), in).is(200)
+	if a = read[api.Account](r.ask("GET", "/accounts/"+a.ID, nil).is(200)); a.Address != in.Address {
+		t.Errorf("account %+v", a)
+	}
+}
+
+// What was entrusted to an application follows it nowhere else.
+func TestApplicationThatLeadsElsewhere(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	o, _ := r.company("acme.example")
+	secret := canary
+	in := api.AppInput{Name: "Mail", Vendor: "google", ClientID: "id", Secret: &secret, Organisation: o.ID}
+	first := r.ask("POST", "/apps", in).is(201)
+	app := read[api.App](first)
+	for name, change := range map[string]func(*api.AppInput){
+		"tokens":   func(in *api.AppInput) { in.Endpoints = &api.Endpoints{Token: "https://thief.example/token"} },
+		"mail":     func(in *api.AppInput) { in.Endpoints = &api.Endpoints{Mail: "thief.example"} },
+		"vendor":   func(in *api.AppInput) { in.Vendor = "other" },
+		"client":   func(in *api.AppInput) { in.ClientID = "other" },
+		"tenant":   func(in *api.AppInput) { in.Tenant = "other" },
+		"its kind": func(in *api.AppInput) { in.Kind = "app_only" },
+	} {
+		changed := in
+		changed.Secret = nil
+		change(&changed)
+		if got := r.change("/apps/"+app.ID, first.header.Get("ETag"), changed).is(422); !strings.Contains(string(got.body), "needed again") {
+			t.Errorf("%s: %s", name, got.body)
+		}
+	}
+	if err := r.server.opt.Directory.Grants().Put(t.Context(), &relay.Grant{ID: "acc_1", App: app.ID}); err != nil {
+		t.Fatal(err)
+	}
+	in.Endpoints = &api.Endpoints{Token: "https://other.example/token"}
+	r.change("/apps/"+app.ID, first.header.Get("ETag"), in).is(409)
+	in.Endpoints = nil
+	r.change("/apps/"+app.ID, first.header.Get("ETag"), in).is(200)
+	if len(r.accounts.mended) != 1 || r.accounts.mended[0] != app.ID {
+		t.Errorf("after a new secret: %v", r.accounts.mended)
+	}
+}
+
+// A domain is not taken away under an address that sends from it.
+func TestDomainOfAnAlias(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	o, u := r.company("acme.example")
+	o = read[api.Organisation](r.change("/organisations/"+o.ID, etag(o.Revision), api.OrganisationInput{Name: o.Name, Domains: []string{"acme.example", "second.example"}}).is(200))
+	a := read[api.Account](r.ask("POST", "/accounts", servers(u.ID, canary)).is(201))
+	rec, err := r.server.opt.Directory.Accounts().Get(t.Context(), a.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.Aliases = []relay.Alias{{Address: relay.Address{Local: "sales", Domain: "second.example"}}}
+	if err := r.server.opt.Directory.Accounts().Put(t.Context(), rec); err != nil {
+		t.Fatal(err)
+	}
+	less := api.OrganisationInput{Name: o.Name, Domains: []string{"acme.example"}}
+	if got := r.change("/organisations/"+o.ID, etag(o.Revision), less).is(409); !strings.Contains(string(got.body), "in use") {
+		t.Errorf("%s", got.body)
 	}
 }
 
