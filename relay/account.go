@@ -242,7 +242,7 @@ type Break struct {
 type Told struct {
 	Owner         time.Time
 	Administrator time.Time
-	Programs      time.Time // StateSince of the last state that webhooks were told of
+	Programs      time.Time // StateMoment of the last state that webhooks were told of
 }
 
 // Card is what verification learned about an account (the capability card).
@@ -265,6 +265,16 @@ type Card struct {
 	FilesSent  bool   // the provider files sent mail itself
 	Appends    bool   // an APPEND to Sent was tried and worked
 	UIDPlus    bool
+}
+
+// StateMoment tells the state that the account is in from every one that it was in
+// before: when it came into it. Trouble that came back keeps its StateSince, though
+// programs have heard meanwhile that it was over; its moment follows that one.
+func (a *Account) StateMoment() time.Time {
+	if a.State == AccountParked && !a.Broke.Until.Before(a.StateSince) && !a.Broke.Until.IsZero() {
+		return a.Broke.Until.Add(time.Nanosecond)
+	}
+	return a.StateSince
 }
 
 // SendsAs reports whether the account may send as the address: its own, or an alias

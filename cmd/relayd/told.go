@@ -28,7 +28,7 @@ func (p *program) tellAgain(ctx context.Context) error {
 			after = a.ID
 			told, err := p.webhooks.TellState(ctx, a)
 			if err == nil && told {
-				err = p.accounts.Heard(ctx, a.ID, a.StateSince)
+				err = p.accounts.Heard(ctx, a.ID, a.StateMoment())
 			}
 			if err != nil && ctx.Err() == nil {
 				p.mail.Fault("tell programs again", relay.ID{}, err)

@@ -295,7 +295,7 @@ func TestTokenThatEndedEarly(t *testing.T) {
 	if err := w.service.Park(t.Context(), "a1", trouble); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.service.Mended(t.Context(), "a1"); err != nil {
+	if err := w.service.Mended(t.Context(), "app1"); err != nil {
 		t.Fatal(err)
 	}
 	w.run()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -415,6 +416,41 @@ func TestVerificationEndsTheTrouble(t *testing.T) {
 	}
 	if v := w.verify(); v.State != relay.VerificationDone || !w.diary.has("restored a1") {
 		t.Errorf("a parked account: %+v", v)
+	}
+}
+
+// Trouble that comes back is the same one to people, and another one to programs: they
+// have heard that it was over.
+func TestTroubleThatComesBackIsNewsToPrograms(t *testing.T) {
+	t.Parallel()
+	w := proved(t)
+	trouble := relay.Trouble{Kind: relay.TroublePark, Rule: "auth.password"}
+	var moments []time.Time
+	note := func(state relay.AccountState) {
+		t.Helper()
+		a := w.stored()
+		if a.State != state || slices.ContainsFunc(moments, a.StateMoment().Equal) {
+			t.Fatalf("%s, want %s; its moment %v was there before: %v", a.State, state, a.StateMoment(), moments)
+		}
+		moments = append(moments, a.StateMoment())
+	}
+	park := func() {
+		t.Helper()
+		if err := w.service.Park(t.Context(), "a1", trouble); err != nil {
+			t.Fatal(err)
+		}
+		note(relay.AccountParked)
+	}
+	note(relay.AccountVerified)
+	park()
+	since := w.stored().StateSince
+	w.due()
+	w.run()
+	w.diary.await(t, "restored a1")
+	note(relay.AccountVerified)
+	park()
+	if !w.stored().StateSince.Equal(since) {
+		t.Error("the same trouble begins anew")
 	}
 }
 

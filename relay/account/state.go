@@ -188,14 +188,14 @@ func (s *Service) Told(ctx context.Context, id string, since time.Time, told rel
 	return err
 }
 
-// Heard notes that programs were told of the state that the account is in. since is its
-// StateSince: if another one came in between, nothing is noted.
-func (s *Service) Heard(ctx context.Context, id string, since time.Time) error {
+// Heard notes that programs were told of the state that the account is in. moment is its
+// StateMoment: if another one came in between, nothing is noted.
+func (s *Service) Heard(ctx context.Context, id string, moment time.Time) error {
 	_, _, err := s.update(ctx, id, func(a *relay.Account) bool {
-		if !a.StateSince.Equal(since) || a.Told.Programs.Equal(since) {
+		if !a.StateMoment().Equal(moment) || a.Told.Programs.Equal(moment) {
 			return false
 		}
-		a.Told.Programs = since
+		a.Told.Programs = moment
 		return true
 	})
 	return err

@@ -23,17 +23,17 @@ func (s *Service) AccountNotVerified(a *relay.Account, by, _, message string) {
 
 // AccountParked tells that an account needs a person.
 func (s *Service) AccountParked(a *relay.Account, rule string, _ time.Time) {
-	s.Tell(eventOf(a, relay.AccountEventParked, a.StateSince, rule, a.StateReason, ""))
+	s.Tell(eventOf(a, relay.AccountEventParked, a.StateMoment(), rule, a.StateReason, ""))
 }
 
 // AccountDegraded tells that an account sends, but cannot file copies.
 func (s *Service) AccountDegraded(a *relay.Account) {
-	s.Tell(eventOf(a, relay.AccountEventDegraded, a.StateSince, a.StateRule, a.StateReason, ""))
+	s.Tell(eventOf(a, relay.AccountEventDegraded, a.StateMoment(), a.StateRule, a.StateReason, ""))
 }
 
 // AccountRestored tells that an account works again.
 func (s *Service) AccountRestored(a *relay.Account, by string) {
-	s.Tell(eventOf(a, relay.AccountEventRestored, a.StateSince, "", "", by))
+	s.Tell(eventOf(a, relay.AccountEventRestored, a.StateMoment(), "", "", by))
 }
 
 // AccountStepDown tells that a way of sending does not work at present.
@@ -45,16 +45,16 @@ func (s *Service) AccountStepDown(a *relay.Account, r relay.Rung) {
 // told of it: relayd may have died, or a queue may have been full, before it was kept.
 // It reports whether there was one. It returns nil when the event is durable.
 func (s *Service) TellState(ctx context.Context, a *relay.Account) (told bool, err error) {
-	if a.Told.Programs.Equal(a.StateSince) {
+	if a.Told.Programs.Equal(a.StateMoment()) {
 		return false, nil
 	}
 	switch {
 	case a.State == relay.AccountParked:
-		return true, s.Emit(ctx, eventOf(a, relay.AccountEventParked, a.StateSince, a.StateRule, a.StateReason, ""))
+		return true, s.Emit(ctx, eventOf(a, relay.AccountEventParked, a.StateMoment(), a.StateRule, a.StateReason, ""))
 	case a.State == relay.AccountDegraded && a.StateRule != "":
-		return true, s.Emit(ctx, eventOf(a, relay.AccountEventDegraded, a.StateSince, a.StateRule, a.StateReason, ""))
+		return true, s.Emit(ctx, eventOf(a, relay.AccountEventDegraded, a.StateMoment(), a.StateRule, a.StateReason, ""))
 	case a.State.Usable() && !a.Told.Programs.IsZero(): // they know of a trouble that is over
-		return true, s.Emit(ctx, eventOf(a, relay.AccountEventRestored, a.StateSince, "", "", ""))
+		return true, s.Emit(ctx, eventOf(a, relay.AccountEventRestored, a.StateMoment(), "", "", ""))
 	}
 	return false, nil
 }

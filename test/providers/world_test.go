@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,7 +81,7 @@ func newScene(t *testing.T, how simulator.Personality, policy map[string]any, se
 		t.Fatal(err)
 	}
 	t.Cleanup(s.mx.Close)
-	port := relaytest.FreePort(t, "127.0.0.1")
+	port := ownPort(t)
 	s.public = fmt.Sprintf("https://localhost:%d", port)
 	o := simulator.Options{Personality: how, Forward: s.mx.Take}
 	for _, address := range []string{jane, john} {
@@ -109,6 +110,30 @@ func newScene(t *testing.T, how simulator.Personality, policy map[string]any, se
 	s.start()
 	s.organise(policy)
 	return s
+}
+
+// ports counts the ports that were taken for pages.
+var ports atomic.Int32
+
+// ownPort gives a port for the pages, whose address has to be known before relayd runs
+// and stay the same over restarts. It is below those that systems give to connections,
+// which nobody could keep free.
+func ownPort(t *testing.T) int {
+	t.Helper()
+	const first, many = 20_000, 10_000
+	for range many {
+		port := first + (os.Getpid()*100+int(ports.Add(1)))%many
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return port
+	}
+	t.Fatal("no port is free")
+	return 0
 }
 
 // configure writes what relayd must know of its world.
