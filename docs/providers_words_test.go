@@ -1,19 +1,12 @@
 package docs_test
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/relayd/relayd/internal/api"
 )
 
 // TestProviderPagesNameRealServers: a server on a page is one of the presets', or the
@@ -115,64 +108,4 @@ func TestProviderPagesQuoteTheProgram(t *testing.T) {
 	if seen < 40 {
 		t.Errorf("only %d quotations were found", seen)
 	}
-}
-
-// TestProviderPagesCallTheAPI: a call on a page is an operation of docs/api.md, with a
-// body that the API knows every name of.
-func TestProviderPagesCallTheAPI(t *testing.T) {
-	t.Parallel()
-	operations := read(t, "docs/api.md").firstColumn()
-	files := regexp.MustCompile(`(?ms)^cat >(\w+\.json) <<'(\w+)'$\n(.*?)^\w+$`) //nolint:gocritic // with (?m) each line has its ^
-	calls := regexp.MustCompile(`api (GET|POST|PUT|DELETE) '?(/[\w/@.-]+)(?:\?[^ ']*)?'?(?: '([^']*)'| @(\S+))?`)
-	seen := 0
-	for _, d := range providerPages(t) {
-		for _, m := range calls.FindAllStringSubmatch(d.text, -1) {
-			seen++
-			operation := m[1] + " /api/v1" + pattern(m[2])
-			if !slices.Contains(operations, operation) {
-				t.Errorf("%s: %s is no operation of docs/api.md", d.path, operation)
-			}
-			body := m[3]
-			for _, file := range files.FindAllStringSubmatch(d.code, -1) {
-				if body == "" && file[1] == m[4] {
-					body = file[3]
-				}
-			}
-			if err := knows(operation, body); body != "" && err != nil {
-				t.Errorf("%s: %s: %v: %s", d.path, operation, err, body)
-			}
-		}
-	}
-	if seen < 20 {
-		t.Errorf("only %d calls were found", seen)
-	}
-}
-
-// pattern puts the parameters of docs/api.md in the place of a reader's.
-func pattern(p string) string {
-	p = regexp.MustCompile(`/DEVICE\b`).ReplaceAllString(p, "/{device}")
-	p = regexp.MustCompile(`/[A-Z]{3,}\b`).ReplaceAllString(p, "/{id}")
-	return regexp.MustCompile(`/[^/]+@[^/]+`).ReplaceAllString(p, "/{address}")
-}
-
-// knows reads a body as the API does.
-func knows(operation, body string) error {
-	into := map[string]any{
-		"POST /api/v1/apps": api.AppInput{}, "POST /api/v1/starters": api.StarterInput{}, "POST /api/v1/accounts": api.AccountInput{},
-		"POST /api/v1/domain-claims": api.DomainClaimInput{}, "POST /api/v1/accounts/{id}/aliases": api.AliasInput{},
-		"POST /api/v1/accounts/{id}/links": api.LinkInput{}, "POST /api/v1/accounts/{id}/device-consents": api.DeviceInput{},
-		"POST /api/v1/discover": api.DiscoverInput{},
-	}[operation]
-	if into == nil {
-		return errors.New("no body is known for it")
-	}
-	decoder := json.NewDecoder(bytes.NewReader([]byte(body)))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(reflect.New(reflect.TypeOf(into)).Interface()); err != nil {
-		return err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one value")
-	}
-	return nil
 }

@@ -169,7 +169,7 @@ func (r *remote) accountInvite(ctx context.Context, client *apiclient.Client, ar
 
 func (r *remote) accountBind() *cobra.Command {
 	var code bool
-	c := r.command("bind ACCOUNT", "Say that a mailbox is its user's, where an application's secret opens every mailbox", exactly("the account"),
+	c := r.command("bind ACCOUNT", "Say that a mailbox is its user's, where a sign-in does not show it", exactly("the account"),
 		func(ctx context.Context, client *apiclient.Client, args []string) error {
 			a, err := findAccount(ctx, client, args[0])
 			if err != nil {
