@@ -184,11 +184,11 @@ func TestExpiring(t *testing.T) {
 	for organisation, wanted := range map[string][]string{
 		"acme": {
 			"consent_ended live ended 0", "consent_testing google testing 5", "client_secret microsoft  20",
-			"consent_idle live idle 30", "consent_idle microsoft unused 30",
+			"consent_idle live idle 30", "consent_idle microsoft unused 30", "client_secret later  100",
 		},
 		"": {
 			"consent_ended live ended 0", "consent_ended live foreign 0", "consent_testing google testing 5",
-			"client_secret operator's  10", "client_secret microsoft  20", "consent_idle live idle 30", "consent_idle microsoft unused 30",
+			"client_secret operator's  10", "client_secret microsoft  20", "consent_idle live idle 30", "consent_idle microsoft unused 30", "client_secret later  100",
 		},
 		"nobody": nil,
 	} {

@@ -35,8 +35,9 @@ const (
 	ExpirySecret  ExpiryKind = "client_secret"   //nolint:gosec // the name of a kind
 )
 
-// Expiring tells what ends within Options.Horizon, or has ended, for an organisation;
-// the empty one is all of them. The nearest comes first.
+// Expiring tells what ends or has ended, for an organisation; the empty one is all of
+// them. The nearest comes first. Consents that end for want of use are told within
+// Options.Horizon only: as long as relayd keeps them alive their end moves on.
 func (s *Service) Expiring(ctx context.Context, organisation string) ([]Expiry, error) {
 	apps, err := s.allApps(ctx)
 	if err != nil {
@@ -48,7 +49,7 @@ func (s *Service) Expiring(ctx context.Context, organisation string) ([]Expiry, 
 		if organisation != "" && app.Organisation != organisation {
 			continue
 		}
-		if !app.SecretExpires.IsZero() && app.SecretExpires.Before(limit) {
+		if !app.SecretExpires.IsZero() {
 			out = append(out, Expiry{Kind: ExpirySecret, At: app.SecretExpires, App: app.ID, Name: app.Name, Organisation: app.Organisation})
 		}
 	}
@@ -102,7 +103,7 @@ func (s *Service) allApps(ctx context.Context) (map[string]*relay.App, error) {
 	}
 }
 
-// expiry is what comes first for a consent, if it comes before limit.
+// expiry is what comes first for a consent; for want of use only if it comes before limit.
 func (s *Service) expiry(g *relay.Grant, app *relay.App, limit time.Time) (Expiry, bool) {
 	e := Expiry{App: g.App, Account: accountOf(g), Address: g.Address}
 	if app == nil {
@@ -120,10 +121,11 @@ func (s *Service) expiry(g *relay.Grant, app *relay.App, limit time.Time) (Expir
 		e.Kind, e.At = ExpiryTesting, g.Obtained.Add(v.Testing)
 	case v.Idle > 0:
 		e.Kind, e.At = ExpiryIdle, g.Used.Add(v.Idle)
+		return e, e.At.Before(limit)
 	default:
 		return e, false
 	}
-	return e, e.At.Before(limit)
+	return e, true
 }
 
 // concerns reports whether the entry is of an account of the organisation. A consent

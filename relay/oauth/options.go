@@ -74,7 +74,7 @@ type Options struct {
 	RequestTimeout time.Duration // one request to a vendor; 0 means DefaultRequestTimeout
 	KeepAlive      time.Duration // consents unused for so long are refreshed; 0 means DefaultKeepAlive
 	Look           time.Duration // how often Run looks for them; 0 means DefaultLook
-	Horizon        time.Duration // how far Expiring looks ahead; 0 means DefaultHorizon
+	Horizon        time.Duration // how far Expiring looks ahead for unused consents; 0 means DefaultHorizon
 	Together       int           // requests for one application at one time; 0 means DefaultTogether
 }
 
