@@ -41,13 +41,17 @@ func TestConnectingIsTold(t *testing.T) {
 // attempt; nothing was sent, so it counts for nothing.
 func TestSilentServerIsBrokenOff(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil, account("jane", smtpwiretest.Serve(t, nil, "pause\n")))
+	server := smtpwiretest.Serve(t, nil, "reached\npause\n")
+	w := newWorld(t, nil, account("jane", server))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := false
 	del := delivery(1)
 	del.Connecting = func() func() {
-		cancel()
+		go func() { // as soon as the server is silent
+			server.Reached()
+			cancel()
+		}()
 		return func() { ended = true }
 	}
 	a := w.Deliver(ctx, del)
