@@ -10,10 +10,8 @@ import (
 
 var errList = errors.New("this is no list of addresses")
 
-const (
-	maxComments  = 8      // how deep comments may be nested: nobody writes even two
-	maxAddresses = 10_000 // of one field
-)
+// maxAddresses is how many addresses one field may name.
+const maxAddresses = 10_000
 
 // parseAddresses reads an unfolded address-list (RFC 5322 §3.4) for its addresses
 // alone. Display names are passed over, also such as hold what no standard allows
@@ -150,21 +148,9 @@ func (p *listParser) add(written string) error {
 // rest is; 0 if there is none.
 func (p *listParser) word() int {
 	if strings.HasPrefix(p.rest, `"`) {
-		for i := 1; i < len(p.rest); i++ {
-			switch p.rest[i] {
-			case '\\':
-				i++
-			case '"':
-				return i + 1
-			}
-		}
-		return 0
+		return mailaddr.QuotedLength(p.rest)
 	}
-	n := 0
-	for n < len(p.rest) && (p.rest[n] == '.' || mailaddr.IsAtext(p.rest[n])) {
-		n++
-	}
-	return n
+	return mailaddr.DotLength(p.rest)
 }
 
 // skipCFWS takes spaces and comments (RFC 5322 §3.2.2).
@@ -174,33 +160,12 @@ func (p *listParser) skipCFWS() error {
 		if !strings.HasPrefix(p.rest, "(") {
 			return nil
 		}
-		end := commentEnd(p.rest)
+		end := mailaddr.CommentLength(p.rest)
 		if end == 0 {
 			return errors.New("a comment has no end")
 		}
 		p.advance(end)
 	}
-}
-
-// commentEnd is how long the comment at the start of s is; 0 if it has no end or is
-// nested too deep.
-func commentEnd(s string) int {
-	depth := 0
-	for i := 0; i < len(s); i++ {
-		switch s[i] {
-		case '\\':
-			i++
-		case '(':
-			if depth++; depth > maxComments {
-				return 0
-			}
-		case ')':
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		}
-	}
-	return 0
 }
 
 func (p *listParser) take(c byte) bool {

@@ -21,9 +21,6 @@ var (
 	errNotUTF8 = errors.New("not valid UTF-8")
 )
 
-// maxComments is how deep comments may be nested: nobody writes even two.
-const maxComments = 8
-
 // parseMailbox reads an unfolded value that must be exactly one mailbox:
 //
 //	[CFWS] [phrase] "<" addr-spec ">" [CFWS]   or   [CFWS] addr-spec [CFWS]
@@ -71,9 +68,9 @@ func (p *mailboxParser) address() (string, error) {
 // bare takes an addr-spec that stands without angle brackets: a local part with an
 // @ directly behind it.
 func (p *mailboxParser) bare() (string, bool) {
-	local := p.dotString()
+	local := mailaddr.DotLength(p.rest)
 	if strings.HasPrefix(p.rest, `"`) {
-		local = p.quotedLength()
+		local = mailaddr.QuotedLength(p.rest)
 	}
 	if local <= 0 || local >= len(p.rest) || p.rest[local] != '@' {
 		return "", false
@@ -87,34 +84,12 @@ func (p *mailboxParser) bare() (string, bool) {
 	return written, true
 }
 
-func (p *mailboxParser) dotString() int {
-	n := 0
-	for n < len(p.rest) && (p.rest[n] == '.' || mailaddr.IsAtext(p.rest[n])) {
-		n++
-	}
-	return n
-}
-
-// quotedLength is how long the quoted string at the start of rest is; 0 if it has
-// no end.
-func (p *mailboxParser) quotedLength() int {
-	for i := 1; i < len(p.rest); i++ {
-		switch p.rest[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return 0
-}
-
 // phrase takes the display name up to the angle bracket: words, dots, comments.
 func (p *mailboxParser) phrase() error {
 	for !strings.HasPrefix(p.rest, "<") {
-		n := p.dotString()
+		n := mailaddr.DotLength(p.rest)
 		if strings.HasPrefix(p.rest, `"`) {
-			n = p.quotedLength()
+			n = mailaddr.QuotedLength(p.rest)
 		}
 		if n == 0 {
 			return errMailbox
@@ -130,9 +105,9 @@ func (p *mailboxParser) phrase() error {
 // bracketed takes "<" addr-spec ">".
 func (p *mailboxParser) bracketed() (string, error) {
 	p.rest = p.rest[1:]
-	local := p.dotString()
+	local := mailaddr.DotLength(p.rest)
 	if strings.HasPrefix(p.rest, `"`) {
-		local = p.quotedLength()
+		local = mailaddr.QuotedLength(p.rest)
 	}
 	end := strings.IndexByte(p.rest[local:], '>')
 	if end < 0 {
@@ -160,31 +135,10 @@ func (p *mailboxParser) skipCFWS() error {
 		if !strings.HasPrefix(p.rest, "(") {
 			return nil
 		}
-		end := commentLength(p.rest)
+		end := mailaddr.CommentLength(p.rest)
 		if end == 0 {
 			return errMailbox
 		}
 		p.rest = p.rest[end:]
 	}
-}
-
-// commentLength is how long the comment at the start of s is; 0 if it has no end or
-// is nested too deep.
-func commentLength(s string) int {
-	depth := 0
-	for i := 0; i < len(s); i++ {
-		switch s[i] {
-		case '\\':
-			i++
-		case '(':
-			if depth++; depth > maxComments {
-				return 0
-			}
-		case ')':
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		}
-	}
-	return 0
 }

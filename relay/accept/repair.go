@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/relayd/relayd/internal/mailaddr"
 	"github.com/relayd/relayd/relay"
 )
 
@@ -123,7 +124,7 @@ func authservID(value string) string {
 	}
 	name := p.rest
 	if strings.HasPrefix(name, `"`) {
-		return strings.Trim(name[:p.quotedLength()], `"`)
+		return strings.Trim(name[:mailaddr.QuotedLength(p.rest)], `"`)
 	}
 	if end := strings.IndexAny(name, " \t;("); end >= 0 {
 		name = name[:end]
