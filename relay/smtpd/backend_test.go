@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"context"
 	"errors"
 	"net"
 	"strings"
@@ -29,7 +30,10 @@ func foreign(t *testing.T, w *world, listener string) *wiretest.Client {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ln) }()
 	t.Cleanup(func() {
-		if err := errors.Join(s.Close(), <-ended); err != nil {
+		// Close would end the sessions from beside the commands that run in them.
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := errors.Join(s.Shutdown(ctx), <-ended); err != nil {
 			t.Error(err)
 		}
 	})
