@@ -44,6 +44,7 @@ func (p *program) buildAccounts(context.Context) (err error) {
 		Parked: func(id string) { p.upstream.CloseAccount(id) },
 		Gone:   func(id string) { p.ledger.Forget(id) },
 		Hello:  p.hostname, Roots: p.roots, PlainAllowed: p.guard.PlainAllowed,
+		MayFile: p.mayFile, LateAfter: p.cfg.Sent.Recheck,
 		RetryEvery: p.cfg.Accounts.SignInPause, LoopPatience: p.cfg.Accounts.VerifyTimeout,
 	})
 	return nil

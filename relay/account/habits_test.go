@@ -59,6 +59,32 @@ func TestProviderThatFilesLate(t *testing.T) {
 	}
 }
 
+// A copy that comes when the verification has ended is removed as well, and teaches
+// that the provider files.
+func TestProviderThatFilesAfterTheVerification(t *testing.T) {
+	t.Parallel()
+	p := simulator.Zoho()
+	p.SentDelay, p.FilesTwice = 300*time.Millisecond, false
+	w, _ := simulated(t, p, func(o *account.Options) {
+		o.SentPatience, o.LateAfter, o.MayFile = time.Millisecond, 2*time.Second, func(*relay.Account) bool { return true }
+	})
+	w.save(w.record(), password)
+	if w.mustVerify().Card.FilesSent {
+		t.Fatal("the copy came before the verification ended")
+	}
+	w.diary.await(t, "used a1 to clean")
+	tick, timeout := time.NewTicker(20*time.Millisecond), time.After(20*time.Second)
+	defer tick.Stop()
+	for !w.stored().Card.FilesSent {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			t.Fatalf("nothing was learned: %+v", w.stored().Card)
+		}
+	}
+	w.empty("INBOX", "Sent")
+}
+
 func TestZohoRefusals(t *testing.T) {
 	t.Parallel()
 	w, _ := simulated(t, simulator.Zoho())

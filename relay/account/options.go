@@ -98,6 +98,9 @@ type Options struct {
 	// servers where none are named, and the preset to which they belong, so that its
 	// limits and reply rules hold; empty if to none. It may be nil.
 	Complete func(*relay.Account)
+	// MayFile reports whether an account's provider may file sent mail itself, although a
+	// verification did not see it do so. nil means that none does.
+	MayFile func(*relay.Account) bool
 	// Parked is called after an account was parked, to break off what is in flight
 	// for it. It may be nil.
 	Parked func(accountID string)
@@ -118,6 +121,7 @@ type Options struct {
 	LoopPatience time.Duration // how long the mail to oneself may take; 0 means DefaultLoopPatience
 	LoopPause    time.Duration // before the first look for it; the pauses grow; 0 means DefaultLoopPause
 	SentPatience time.Duration // how long the provider's own copy in Sent is waited for; 0 means DefaultSentPatience
+	LateAfter    time.Duration // when a copy that the provider filed late is looked for once more; 0 means never
 }
 
 // The defaults of Options.

@@ -304,6 +304,7 @@ func (v *verification) succeeded(ctx context.Context) {
 			v.s.o.Parked(a.ID) // connections of the old settings end
 		}
 		v.s.o.Observer.AccountVerified(a, v.by)
+		v.s.cleanLate(v)
 		if broken { // whoever heard of the trouble hears that it is over
 			v.s.o.Observer.AccountRestored(a, v.by)
 		}
