@@ -5,7 +5,7 @@
 //	links_test.go            links, paths, make targets, the README, the decisions
 //	source_test.go           RFCs, log events, metrics and tests that the documents name
 //	providers_test.go        the pages about providers, and the presets
-//	providers_words_test.go  the same, and the program: servers, rules, words, calls
+//	providers_words_test.go  the same, and the program: servers, rules, words
 //
 // The commands in the documents are checked in cmd/relayd, which knows them.
 package docs_test
