@@ -87,6 +87,7 @@ func OpenDirectory(o DirectoryOptions) (*Directory, error) {
 	d.apps.init(d, appKind(), o.CacheSize)
 	d.grants.init(d, grantKind(), o.CacheSize)
 	d.starters.init(d, starterKind(), o.CacheSize)
+	d.starters.remembersNone = true // every message of an account asks, and most find none
 	d.domainClaims.init(d, domainClaimKind(), o.CacheSize)
 	d.links.init(d, linkKind(), o.CacheSize)
 	d.webhooks.init(d, webhookKind(), o.CacheSize)

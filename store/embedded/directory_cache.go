@@ -19,23 +19,25 @@ func (c *directoryCache[T]) init(size int) {
 	c.young, c.old = make(map[directoryValue]*T), nil
 }
 
-// get gives the record or nil, and the epoch to hand to add after reading it from
-// the file.
-func (c *directoryCache[T]) get(key directoryValue) (*T, uint64) {
+// get gives the record, and the epoch to hand to add after reading it from the file.
+// known with a nil record means that there is none.
+func (c *directoryCache[T]) get(key directoryValue) (rec *T, known bool, epoch uint64) {
 	c.mu.RLock()
 	rec, isYoung := c.young[key]
+	known = isYoung
 	if !isYoung {
-		rec = c.old[key]
+		rec, known = c.old[key]
 	}
-	epoch := c.epoch
+	epoch = c.epoch
 	c.mu.RUnlock()
-	if rec != nil && !isYoung {
+	if known && !isYoung {
 		c.add(key, rec, epoch)
 	}
-	return rec, epoch
+	return rec, known, epoch
 }
 
-// add remembers a record that was read in the given epoch. If a record was changed
+// add remembers a record that was read in the given epoch, or with nil that there is
+// none. If a record was changed
 // since, what was read may be the past, and staying in the cache it would be so for
 // ever: then it is not added.
 func (c *directoryCache[T]) add(key directoryValue, rec *T, epoch uint64) {

@@ -22,6 +22,9 @@ type directoryTable[T any] struct {
 	directoryKind[T]
 	d     *Directory
 	cache directoryCache[T]
+	// remembersNone: the cache keeps as well that there is none. Only for values that no
+	// stranger chooses: made-up ones would push out what is asked for often.
+	remembersNone bool
 }
 
 func (t *directoryTable[T]) init(d *Directory, kind directoryKind[T], cacheSize int) {
@@ -42,11 +45,17 @@ func (t *directoryTable[T]) find(ctx context.Context, value directoryValue) (*T,
 	if value.value == "" || len(value.value) > maxDirectoryID {
 		return nil, fmt.Errorf("%s: %w", t.kind, store.ErrNotFound)
 	}
-	rec, epoch := t.cache.get(value)
-	if rec != nil {
+	rec, known, epoch := t.cache.get(value)
+	switch {
+	case rec != nil:
 		return t.clone(rec), nil
+	case known:
+		return nil, fmt.Errorf("%s: %w", t.kind, store.ErrNotFound)
 	}
 	rec, err := t.read(ctx, value)
+	if t.remembersNone && errors.Is(err, store.ErrNotFound) {
+		t.cache.add(value, nil, epoch)
+	}
 	if err != nil {
 		return nil, err
 	}

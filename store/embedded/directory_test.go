@@ -228,10 +228,10 @@ func TestDirectoryCacheStaysFresh(t *testing.T) {
 	var c directoryCache[int]
 	c.init(4)
 	key, past := directoryValue{spaceID, "a"}, 1
-	_, epoch := c.get(key)
+	_, _, epoch := c.get(key)
 	c.forget([]directoryValue{key})
 	c.add(key, &past, epoch)
-	if rec, _ := c.get(key); rec != nil {
+	if rec, _, _ := c.get(key); rec != nil {
 		t.Error("a record from before a change came into the cache")
 	}
 }
@@ -244,7 +244,7 @@ func TestDirectoryCacheIsBounded(t *testing.T) {
 	c.add(hot, &rec, 0)
 	for i := range 1000 {
 		c.add(directoryValue{spaceID, fmt.Sprint(i)}, &rec, 0)
-		if got, _ := c.get(hot); got == nil {
+		if got, _, _ := c.get(hot); got == nil {
 			t.Fatalf("what is asked for all the time was dropped after %d", i)
 		}
 		if n := len(c.young) + len(c.old); n > 100 {

@@ -52,6 +52,14 @@ func directorySetup(t *testing.T, engine DirectoryEngine) {
 	if got, err := d.StarterOf(ctx, "o1", "elsewhere.example"); err != nil || got.ID != "every" {
 		t.Errorf("the starter of every domain: %+v, %v", got, err)
 	}
+	put(t, d.Starters(), &relay.Starter{ID: "own", Organisation: "o1", Domain: "elsewhere.example"})
+	if got, err := d.StarterOf(ctx, "o1", "elsewhere.example"); err != nil || got.ID != "own" {
+		t.Errorf("the starter of a domain that had none: %+v, %v", got, err)
+	}
+	wantError(t, "delete that starter", d.Starters().Delete(ctx, "own"), nil)
+	if got, err := d.StarterOf(ctx, "o1", "elsewhere.example"); err != nil || got.ID != "every" {
+		t.Errorf("after it was deleted: %+v, %v", got, err)
+	}
 	wantError(t, "a second starter for a domain",
 		d.Starters().Put(ctx, &relay.Starter{ID: "again", Organisation: "o1", Domain: starter.Domain}), store.ErrExists)
 	wantError(t, "delete the starter", d.Starters().Delete(ctx, starter.ID), nil)
