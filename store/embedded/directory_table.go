@@ -105,6 +105,11 @@ func (t *directoryTable[T]) Put(ctx context.Context, rec *T) error {
 		}
 		return t.write(tx, old, next)
 	})
+	if errors.Is(err, store.ErrStale) {
+		// Whoever was faster may not have told the cache yet. The next Get must not give
+		// what has just been refused, or trying again would go on in vain.
+		t.cache.forget(append(t.unique(rec), directoryValue{spaceID, t.id(rec)}))
+	}
 	if err != nil {
 		return fmt.Errorf("put %s %q: %w", t.kind, t.id(rec), err)
 	}

@@ -326,3 +326,31 @@ func TestDirectoryUpgrades(t *testing.T) {
 		}
 	}
 }
+
+// A change that was too late is followed by what is true, even if whoever was faster
+// has not told the cache yet.
+func TestStaleChangeReadsAnew(t *testing.T) {
+	t.Parallel()
+	d, err := OpenDirectory(DirectoryOptions{Path: filepath.Join(t.TempDir(), "directory")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	user := &relay.User{ID: "u1", Address: relay.Address{Local: "jane", Domain: "acme.example"}}
+	if err := d.Users().Put(t.Context(), user); err != nil {
+		t.Fatal(err)
+	}
+	past := *user
+	if err := d.Users().Put(t.Context(), user); err != nil {
+		t.Fatal(err)
+	}
+	key := directoryValue{spaceID, "u1"}
+	_, _, epoch := d.users.cache.get(key)
+	d.users.cache.add(key, &past, epoch) // as between a commit and what follows it
+	if err := d.Users().Put(t.Context(), &past); !errors.Is(err, store.ErrStale) {
+		t.Fatalf("an old revision: %v", err)
+	}
+	if got, err := d.Users().Get(t.Context(), "u1"); err != nil || got.Revision != user.Revision {
+		t.Errorf("read after that: %+v, %v", got, err)
+	}
+}
